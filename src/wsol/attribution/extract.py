@@ -1,0 +1,76 @@
+"""Maps and predictions of a whole split, batch by batch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wsol.attribution import load
+from wsol.data.transforms import eval_batch
+from wsol.errors import DataError, ParameterError
+
+TOP = 5
+
+
+def extract_maps(
+    model: Any,
+    images: Any,
+    labels: np.ndarray,
+    *,
+    attribution: str,
+    options: dict[str, Any],
+    supersets: list[list[int]] | None,
+    device: Any,
+    batch_size: int = 64,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ground-truth-class maps (N, h, w) float32 at native resolution, and the five most likely classes (N, 5) int32.
+
+    attribution: `<base>` or `<base>+<aggregation>`; an aggregation takes the maps of every class and, for each class,
+    the indices of its superset. Fewer than five classes pad the predictions with -1. Ties go to the lower class index.
+    """
+    import torch
+
+    base, _, aggregation = attribution.partition("+")
+    module = load(base)
+    model.eval()
+    maps, predictions = [], []
+    members = _membership(supersets, aggregation)
+    with torch.inference_mode():
+        for start in range(0, len(labels), batch_size):
+            chosen = np.arange(start, min(start + batch_size, len(labels)))
+            pixels = eval_batch(torch.from_numpy(images.batch(chosen)).to(device))
+            classes = torch.from_numpy(labels[chosen]).to(device)
+            every, logits = module.class_maps(model, pixels, **options)
+            if aggregation:
+                assert members is not None
+                combine = importlib.import_module(f"wsol.attribution.{aggregation}").aggregate
+                maps.append(combine(every, members.to(device)[classes]).float().cpu().numpy())
+            else:
+                maps.append(every[torch.arange(len(chosen), device=every.device), classes].float().cpu().numpy())
+            predictions.append(_top_classes(logits))
+            progress((start + len(chosen)) / len(labels))
+    return np.concatenate(maps), np.concatenate(predictions)
+
+
+def _top_classes(logits: Any) -> np.ndarray:
+    order = logits.float().argsort(dim=1, descending=True, stable=True)[:, :TOP].cpu().numpy().astype(np.int32)
+    return np.pad(order, ((0, 0), (0, TOP - order.shape[1])), constant_values=-1)
+
+
+def _membership(supersets: list[list[int]] | None, aggregation: str) -> Any:
+    import torch
+
+    if not aggregation:
+        return None
+    if supersets is None:
+        raise ParameterError(f"aggregation {aggregation!r} needs the supersets of the data set")
+    members = torch.zeros(len(supersets), len(supersets), dtype=torch.bool)
+    for index, superset in enumerate(supersets):
+        if index not in superset:
+            raise DataError(f"class {index} is not in its own superset {superset}; make supersets.json again")
+        members[index, superset] = True
+    return members

@@ -1,0 +1,26 @@
+"""What several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsol.data.manifest import Manifest
+
+
+def archive_input(manifest: Manifest) -> dict[str, Path]:
+    """The archive that a manifest describes, as an input of a job to hash.
+
+    A folder is left out: it may hold a million files, the manifest has the SHA-256 of each, and images are checked
+    against it as they are read.
+    """
+    from wsol.data.images import resolve_source
+
+    source = resolve_source(manifest.source)
+    return {"images": source} if source.is_file() else {}
+
+
+def environment_input(settings: Path) -> Path:
+    """The record of the packages that compute, beside the resolved settings results/<scale>/params/…"""
+    return Path(*settings.parts[:3]) / "environment.json"

@@ -1,0 +1,124 @@
+"""Score the maps of train-fullsup and test: threshold curves, oracle and frozen thresholds, hits of every image."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from wsol.cli.common import archive_input, environment_input
+from wsol.cli.entry import enter
+from wsol.config.paths import EVALUATED_SPLITS
+from wsol.config.roots import score_roots
+from wsol.errors import DataError
+from wsol.files import atomic_path, read_json, write_json
+from wsol.progress import ProgressFile
+from wsol.provenance.job import Job
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(prog="wsol score", description=__doc__)
+    result.add_argument("--settings", type=Path, required=True, help="resolved settings of the data set's metrics (JSON)")
+    result.add_argument("--maps", type=Path, nargs=2, required=True, help="map stores of train-fullsup and test")
+    result.add_argument("--manifests", type=Path, nargs=2, required=True, help="manifests of train-fullsup and test")
+    result.add_argument("--out", type=Path, nargs=2, required=True, help="score files (JSON) of the two splits")
+    result.add_argument("--images-out", type=Path, nargs=2, required=True, help="per-image tables (parquet)")
+    result.add_argument("--threads", type=int, default=1)
+    result.add_argument("--sidecar", type=Path, required=True)
+    return result
+
+
+def main(argv: list[str]) -> int:
+    arguments = parser().parse_args(argv)
+    settings = read_json(arguments.settings)
+
+    from wsol.attribution.store import read_maps
+    from wsol.data.manifest import read_manifest
+    from wsol.metrics.evaluate import freeze
+
+    manifests = [read_manifest(path) for path in arguments.manifests]
+    if tuple(manifest.split for manifest in manifests) != EVALUATED_SPLITS:
+        raise DataError(f"--manifests must be those of {' and '.join(EVALUATED_SPLITS)}, in this order")
+    stores = [read_maps(path) for path in arguments.maps]
+    cell, attribution = stores[0].description["cell"], stores[0].description["attribution"]
+    inputs = {"settings": arguments.settings, "environment": environment_input(arguments.settings)}
+    inputs |= {"maps": arguments.maps, "manifests": arguments.manifests}
+    if manifests[0].localisation == "masks":
+        inputs |= archive_input(manifests[0])
+    show = ProgressFile("scores/" + "/".join(map(str, cell.values())) + "/" + attribution)
+    with Job(
+        layer="scores",
+        cell={**cell, "attribution": attribution},
+        sidecar=arguments.sidecar,
+        inputs=inputs,
+        code_roots=score_roots(settings["dataset"]),
+        parameters=settings,
+        threads=arguments.threads,
+    ) as job:
+        results = [
+            _evaluate(store, manifest, settings, arguments.threads, show, path)
+            for store, manifest, path in zip(stores, manifests, arguments.maps, strict=True)
+        ]
+        val, test = (result for result, _ in results)
+        frozen = [{}, freeze(test, val)]
+        for (result, images), fixed, manifest, out, images_out in zip(
+            results, frozen, manifests, arguments.out, arguments.images_out, strict=True
+        ):
+            headline = settings["headline_metric"]
+            document = {
+                "cell": {**cell, "attribution": attribution},
+                "headline_metric": headline,
+                "threshold_policy": {
+                    "values": "each value at the threshold that is best on this very split (the papers' oracle)",
+                    "frozen": "the same values on this split at the threshold that was best on train-fullsup",
+                },
+                "image_size": settings["image_size"],
+                **result,
+                "frozen": fixed,
+            }
+            write_json(job.output_path(out), document)
+            _write_images(job.output_path(images_out), images)
+            job.run.summary({f"{manifest.split}.{name}": value for name, value in result["values"].items()})
+            job.run.summary({f"{manifest.split}.{name} (frozen)": value for name, value in _values(fixed).items()})
+            print(f"wrote {out}: {headline} {result['values'][headline]:.2f} on {result['n_images']} images")
+    return 0
+
+
+def _values(frozen: dict[str, Any]) -> dict[str, float]:
+    return frozen.get("values", {})
+
+
+def _evaluate(
+    store: Any, manifest: Any, settings: dict[str, Any], threads: int, show: ProgressFile, path: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    from wsol.metrics.blocks import Split
+    from wsol.metrics.evaluate import applicable, evaluate
+    from wsol.scoring import GroundTruth, check_same_images, score_blocks
+
+    check_same_images(store.image_ids, manifest, path)
+    # Without a network there is no predicted class, hence no top-k localisation.
+    available = [manifest.localisation] + (["predictions"] if store.predictions is not None else [])
+    metrics = applicable(list(settings["metrics"]), available)
+    blocks = score_blocks(
+        store.block,
+        store.predictions,
+        GroundTruth(manifest, keep_masks=False),
+        settings["image_size"],
+        order=store.description["upsampling"]["order"],
+        threads=threads,
+        progress=show,
+    )
+    split = Split(manifest.dataset, manifest.split, manifest.num_classes)
+    return evaluate(metrics, settings["metrics"], blocks, split)
+
+
+def _write_images(path: Path, columns: dict[str, Any]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(dict(columns)), temporary, compression="zstd")
+
+
+if __name__ == "__main__":
+    enter(main)

@@ -1,0 +1,1 @@
+"""Parameter files: loading, checking and resolving them into the settings of one cell."""

@@ -1,0 +1,177 @@
+"""From parameter files to the settings of one job, and those settings as files.
+
+A job depends on its own resolved settings, not on the YAML files that hold everybody's: adding a method to a scale, or
+changing one learning rate, touches only the jobs whose settings it changes. The files are written when Snakemake
+builds its graph, and only where their text differs, so their time stamps mean something; `wsol verify` computes the
+expected texts anew and trusts no time stamp.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from wsol.config import paths
+from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
+from wsol.config.yamlfile import check
+from wsol.errors import ParameterError
+from wsol.files import canonical_json, write_json_if_changed
+
+# What computes: another version of one of these may change a job's bytes.
+NUMERIC_PACKAGES = ("numpy", "opencv-python-headless", "pillow", "pyarrow", "safetensors", "torch")
+
+
+def hyperparameters(method: str, scale: str, dataset: str, backbone: str) -> dict[str, Any]:
+    """The method's hyperparameters for one cell: its layers in order, later ones override.
+
+    A layer applies if every key of its `when` (scale, dataset, backbone; a value or a list) matches the cell.
+    """
+    cell = {"scale": scale, "dataset": dataset, "backbone": backbone}
+    result: dict[str, Any] = {}
+    for layer in load_method(method)["hyperparameters"]:
+        if all(cell[key] in (value if isinstance(value, list) else [value]) for key, value in layer["when"].items()):
+            result.update(layer["set"])
+    check(result, "hyperparameters", f"params/methods/{method}.yaml, resolved for {scale}/{dataset}/{backbone}")
+    return result
+
+
+def data_settings(scale: str, dataset: str) -> dict[str, Any]:
+    settings = load_dataset(dataset)
+    return {
+        "name": dataset,
+        "reader": settings["reader"],
+        "source": settings["source"],
+        "localisation": settings["localisation"],
+        "counts": settings["counts"],
+        "sha256": settings["sha256"],
+        "image_size": load_scale(scale).image_size,
+        "options": _dataset_options(scale, dataset),
+    }
+
+
+def superset_settings(scale: str, dataset: str) -> dict[str, Any]:
+    return {"dataset": dataset, **load_dataset(dataset)["supersets"]}
+
+
+def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
+    view = load_scale(scale)
+    if backbone not in view.settings["backbones"]:
+        raise ParameterError(
+            f"params/scales/{scale}.yaml: backbone {backbone!r} is not of this scale ({', '.join(view.backbones)})"
+        )
+    return {
+        "scale": scale,
+        "dataset": dataset,
+        "backbone": backbone,
+        "method": method,
+        "image_size": view.image_size,
+        "resize": view.settings["resize"],
+        "threads": view.settings["threads"],
+        "architecture": view.settings["backbones"][backbone],
+        "selection": score_settings(scale, dataset),
+        "attribution": next(iter(load_method(method)["attributions"])),
+        "hyperparameters": hyperparameters(method, scale, dataset, backbone),
+    }
+
+
+def map_settings(scale: str, method: str, attribution: str) -> dict[str, Any]:
+    settings = load_method(method)
+    if attribution not in settings["attributions"]:
+        raise ParameterError(
+            f"params/methods/{method}.yaml: attribution {attribution!r} is not listed "
+            f"({', '.join(settings['attributions'])})"
+        )
+    return {
+        "method": method,
+        "attribution": attribution,
+        "options": settings["attributions"][attribution],
+        "image_size": load_scale(scale).image_size,
+    }
+
+
+def score_settings(scale: str, dataset: str) -> dict[str, Any]:
+    """What is measured on a data set, and in which frame: side of the map in pixels, metrics and their parameters."""
+    settings = load_dataset(dataset)
+    return {
+        "dataset": dataset,
+        "image_size": load_scale(scale).image_size,
+        "headline_metric": settings["headline_metric"],
+        "metrics": {name: load_metric(name) for name in settings["metrics"]},
+    }
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """Versions that may change results: Python's minor version and the packages that compute."""
+    versions = {name: metadata.version(name) for name in NUMERIC_PACKAGES}
+    return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **versions}
+
+
+def _dataset_options(scale: str, dataset: str) -> dict[str, Any]:
+    datasets = load_scale(scale).settings["datasets"]
+    if dataset not in datasets:
+        raise ParameterError(
+            f"params/scales/{scale}.yaml: data set {dataset!r} is not of this scale ({', '.join(datasets)})"
+        )
+    return dict(datasets[dataset])
+
+
+def settings_of(path: str) -> dict[str, Any]:
+    """The settings that a resolved file `results/<scale>/params/<layer>/<name>.json` must hold now.
+
+    Raises ParameterError for a path that no rule of the grammar makes.
+    """
+    parts = path.removesuffix(".json").split("/")
+    if len(parts) < 4 or parts[0] != "results" or parts[2] != "params":
+        raise ParameterError(f"{path}: not a resolved parameter file of this project")
+    scale, layer, name = parts[1], parts[3], parts[4:]
+    match layer, name:
+        case "environment", []:
+            return dict(environment())
+        case "data", [dataset]:
+            return data_settings(scale, dataset)
+        case "supersets", [dataset]:
+            return superset_settings(scale, dataset)
+        case "train", [dataset, backbone, method]:
+            return train_settings(scale, dataset, backbone, method)
+        case "maps", [method, attribution]:
+            return map_settings(scale, method, attribution)
+        case "scores", [dataset]:
+            return score_settings(scale, dataset)
+        case "reports", [_]:
+            return load_scale(scale).as_view_settings()
+    raise ParameterError(f"{path}: not a resolved parameter file of this project")
+
+
+def materialise(path: str) -> str:
+    """Write the resolved file if its text differs from what it must say; returns the path (a Snakemake input)."""
+    write_json_if_changed(path, settings_of(path))
+    return path
+
+
+class ExpectedTexts(Mapping[str, str]):
+    """Path of a resolved file → the text it must have now; computed on demand, for `wsol verify`."""
+
+    def __getitem__(self, path: str) -> str:
+        try:
+            return canonical_json(settings_of(path))
+        except ParameterError as error:
+            raise KeyError(path) from error
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return len(all_scales())
+
+
+def parameter_file(scale: str, layer: str, *name: str) -> str:
+    """Path of a job's resolved settings, made true first."""
+    return materialise(paths.parameters_path(scale, layer, "/".join(name)))
+
+
+def environment_file(scale: str) -> str:
+    return materialise(f"results/{scale}/params/environment.json")

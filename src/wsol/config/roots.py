@@ -1,0 +1,68 @@
+"""The modules that a job of each layer starts from, those found by name at run time included.
+
+The workflow turns them into input files and the job records them in its sidecar, so both speak of the same code.
+"""
+
+from __future__ import annotations
+
+from wsol.config.scale import load_dataset
+
+
+def render_roots() -> list[str]:
+    return ["wsol.cli.data.render"]
+
+
+def preview_roots() -> list[str]:
+    return ["wsol.cli.data.preview"]
+
+
+def table_roots() -> list[str]:
+    return ["wsol.cli.table"]
+
+
+def center_roots() -> list[str]:
+    return ["wsol.cli.center"]
+
+
+def picture_roots() -> list[str]:
+    return ["wsol.cli.figure"]
+
+
+def manifest_roots(reader: str) -> list[str]:
+    return ["wsol.cli.data.prepare", f"wsol.data.readers.{reader}"]
+
+
+def superset_roots() -> list[str]:
+    return ["wsol.cli.supersets"]
+
+
+def train_roots(dataset: str, backbone: str, method: str, attribution: str) -> list[str]:
+    """Training selects its best epoch by localisation on train-fullsup: maps and metrics are part of it."""
+    return [
+        "wsol.cli.train",
+        f"wsol.models.backbones.{backbone}",
+        f"wsol.methods.{method}",
+        *attribution_modules(attribution),
+        *_metric_modules(dataset),
+    ]
+
+
+def map_roots(backbone: str, method: str, attribution: str) -> list[str]:
+    return ["wsol.cli.maps", f"wsol.models.backbones.{backbone}", f"wsol.methods.{method}", *attribution_modules(attribution)]
+
+
+def image_free_map_roots(method: str) -> list[str]:
+    return ["wsol.cli.maps", f"wsol.methods.{method}"]
+
+
+def score_roots(dataset: str) -> list[str]:
+    return ["wsol.cli.score", *_metric_modules(dataset)]
+
+
+def attribution_modules(attribution: str) -> list[str]:
+    """`cam+superset` is computed by wsol.attribution.cam and wsol.attribution.superset."""
+    return [f"wsol.attribution.{part}" for part in attribution.split("+")]
+
+
+def _metric_modules(dataset: str) -> list[str]:
+    return [f"wsol.metrics.{name}" for name in load_dataset(dataset)["metrics"]]

@@ -1,0 +1,133 @@
+"""A scale: which data sets, backbones, methods and seeds, at what size."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wsol.config.paths import NO_BACKBONE, Cell
+from wsol.config.yamlfile import PARAMS, load_yaml
+from wsol.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One of params/scales/*.yaml, with the methods that have both a parameter file and code."""
+
+    name: str
+    settings: dict[str, Any]
+
+    @property
+    def image_size(self) -> int:
+        return int(self.settings["image_size"])
+
+    @property
+    def datasets(self) -> list[str]:
+        return list(self.settings["datasets"])
+
+    @property
+    def backbones(self) -> list[str]:
+        return list(self.settings["backbones"])
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(self.settings["seeds"])
+
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """The paper's data set name to the project's data set that is measured in its place at this scale."""
+        return dict(self.settings["stand_ins"])
+
+    @property
+    def methods(self) -> list[str]:
+        chosen = self.settings["methods"]
+        available = available_methods()
+        if chosen == "all":
+            return available
+        unknown = sorted(set(chosen) - set(available))
+        if unknown:
+            raise ParameterError(
+                f"params/scales/{self.name}.yaml: method {unknown[0]!r} has no params/methods/{unknown[0]}.yaml; "
+                f"there is {', '.join(available)}"
+            )
+        return [name for name in available if name in chosen]
+
+    def as_view_settings(self) -> dict[str, Any]:
+        """What a table needs to know of the scale, and no more: a change elsewhere must not touch a table."""
+        return {
+            "name": self.name,
+            "purpose": self.settings["purpose"],
+            "stand_ins": self.stand_ins,
+            "backbones": self.backbones,
+            "seeds": self.seeds,
+            "is_paper": self.settings["is_paper"],
+            "methods": {name: load_method(name)["trained"] for name in self.methods},
+            "attributions": {name: list(load_method(name)["attributions"]) for name in self.methods},
+        }
+
+    def cells(self, method: str) -> list[Cell]:
+        """Every model of a method at this scale; a method without a backbone has one for each data set."""
+        settings = load_method(method)
+        backbones = self.backbones if settings["trained"] else [NO_BACKBONE]
+        seeds = self.seeds if settings["trained"] else [0]
+        return [
+            Cell(self.name, dataset, backbone, method, seed)
+            for dataset in self.datasets
+            for backbone in backbones
+            for seed in seeds
+        ]
+
+
+@functools.cache
+def load_scale(name: str) -> Scale:
+    settings = load_yaml(PARAMS / "scales" / f"{name}.yaml", "scale")
+    if settings["name"] != name:
+        raise ParameterError(f"params/scales/{name}.yaml: name is {settings['name']!r}; it must be the file's name")
+    if settings["resize"] < settings["image_size"]:
+        raise ParameterError(
+            f"params/scales/{name}.yaml: resize {settings['resize']} is below image_size {settings['image_size']}; "
+            "the training crop is taken from the resized image"
+        )
+    missing = sorted(set(settings["stand_ins"].values()) - set(settings["datasets"]))
+    if missing:
+        raise ParameterError(f"params/scales/{name}.yaml: stand_ins names {missing[0]!r}, which is not in datasets")
+    return Scale(name, settings)
+
+
+def all_scales() -> list[str]:
+    return sorted(path.stem for path in (PARAMS / "scales").glob("*.yaml"))
+
+
+def available_methods() -> list[str]:
+    """Methods with a parameter file; the order is that of the names."""
+    return sorted(path.stem for path in (PARAMS / "methods").glob("*.yaml"))
+
+
+@functools.cache
+def load_method(name: str) -> dict[str, Any]:
+    settings = load_yaml(PARAMS / "methods" / f"{name}.yaml", "method")
+    if settings["name"] != name:
+        raise ParameterError(f"params/methods/{name}.yaml: name is {settings['name']!r}; it must be the file's name")
+    module = Path(__file__).parents[1] / "methods" / f"{name}.py"
+    if not module.is_file():
+        raise ParameterError(f"params/methods/{name}.yaml has no code: src/wsol/methods/{name}.py does not exist")
+    return settings
+
+
+@functools.cache
+def load_dataset(name: str) -> dict[str, Any]:
+    settings = load_yaml(PARAMS / "datasets" / f"{name}.yaml", "dataset")
+    if settings["name"] != name:
+        raise ParameterError(f"params/datasets/{name}.yaml: name is {settings['name']!r}; it must be the file's name")
+    return settings
+
+
+@functools.cache
+def load_metric(name: str) -> dict[str, Any]:
+    return load_yaml(PARAMS / "metrics" / f"{name}.yaml", "metric")
+
+
+def load_config() -> dict[str, Any]:
+    return load_yaml(PARAMS / "config.yaml", "config")

@@ -1,0 +1,1 @@
+"""Images and ground truth: renderer, readers of the real sets, manifests and transforms."""

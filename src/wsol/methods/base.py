@@ -1,0 +1,41 @@
+"""What a training method may change. The defaults are the plain classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TrainingMethod:
+    """A method overrides what it changes; the training loop calls nothing else.
+
+    `options` are the method's own hyperparameters (`options:` in its parameter file).
+    """
+
+    def __init__(self, options: dict[str, Any], label_smoothing: float = 0.0) -> None:
+        self.options = options
+        self.label_smoothing = label_smoothing
+
+    def build(self, backbone: str, num_classes: int, architecture: dict[str, Any]) -> torch.nn.Module:
+        """The network to train: logits (B, K) from `forward`, and class maps for the method's attribution."""
+        import wsol.models.heads.cam  # build finds it by name; named here so that the code closure sees it
+        from wsol.models import build
+
+        return build(backbone, head="cam", num_classes=num_classes, **architecture)
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Called before each 1-indexed epoch, also when a resumed run enters it in the middle."""
+
+    def loss(
+        self, model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean loss of a batch and the logits that training accuracy is counted on.
+
+        images (B, 3, S, S) normalised; labels (B,) class indices; `generator` is this step's own random stream (CPU).
+        """
+        from torch.nn.functional import cross_entropy
+
+        logits = model(images)
+        return cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing), logits

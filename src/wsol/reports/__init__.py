@@ -1,0 +1,1 @@
+"""Tables and pictures made from score files; nothing here imports torch."""

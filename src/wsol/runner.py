@@ -1,0 +1,244 @@
+"""Run Snakemake and say how far it is: jobs done, what runs now, and about how long is left."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+LOG = Path("logs/run.log")
+PROGRESS = Path("scratch/progress")
+LOCK = Path(".snakemake/wsol.lock")
+# Seconds a job takes before any of its kind was seen; training tells its own progress.
+FIRST_GUESS: defaultdict[str, float] = defaultdict(lambda: 3.0, train_model=90.0, render_images=15.0, score_maps=5.0)
+
+_RULE = re.compile(r"^(?:local)?rule (\w+):")
+_JOBID = re.compile(r"^\s+jobid: (\d+)")
+_FINISHED = re.compile(r"^Finished jobid: (\d+)")
+_STEPS = re.compile(r"^(\d+) of (\d+) steps")
+_STAT = re.compile(r"^(\w+)\s+(\d+)\s*$")
+
+
+class Board:
+    """What Snakemake's output says about the jobs of a run, and an estimate of the time left."""
+
+    def __init__(self, cores: int, clock: Any = time.monotonic) -> None:
+        self.cores = cores
+        self._clock = clock
+        self.waiting: Counter[str] = Counter()
+        self.running: dict[str, tuple[str, float]] = {}
+        self.seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self.done = 0
+        self.total = 0
+        self._rule = ""
+        self._in_stats = False
+
+    def read(self, line: str) -> None:
+        """Take one line of Snakemake's output."""
+        if line.startswith("Job stats"):
+            self._in_stats = True
+        elif self._in_stats and (found := _STAT.match(line)):
+            if found[1] == "total":
+                self.total, self._in_stats = int(found[2]), False
+            else:
+                self.waiting[found[1]] = int(found[2])
+        elif found := _RULE.match(line):
+            self._rule = found[1]
+        elif found := _JOBID.match(line):
+            self.running[found[1]] = (self._rule, self._clock())
+            self.waiting[self._rule] -= 1
+        elif found := _FINISHED.match(line):
+            rule, start = self.running.pop(found[1], ("", self._clock()))
+            self.seconds[rule].append(self._clock() - start)
+        elif found := _STEPS.match(line):
+            self.done, self.total = int(found[1]), int(found[2])
+
+    def seconds_left(self, fractions: dict[str, float]) -> float:
+        """Estimated seconds until the end; `fractions` maps a rule to how far its running job says it is."""
+        work = 0.0
+        for rule, count in self.waiting.items():
+            work += max(0, count) * self._expected(rule, fractions)
+        for rule, start in self.running.values():
+            spent = self._clock() - start
+            fraction = fractions.get(rule, 0.0)
+            # A job's own word counts once it has seen enough of its work to be believed.
+            work += spent * (1 - fraction) / fraction if fraction > 0.03 else max(0.0, self._expected(rule, {}) - spent)
+        return work
+
+    def _expected(self, rule: str, fractions: dict[str, float]) -> float:
+        seen = self.seconds[rule]
+        if seen:
+            return sorted(seen)[len(seen) // 2]
+        running = [self._clock() - start for name, start in self.running.values() if name == rule]
+        if running and fractions.get(rule, 0) > 0.03:
+            return running[0] / fractions[rule]
+        whole_machine = rule == "train_model"
+        return FIRST_GUESS[rule] / (1 if whole_machine else self.cores)
+
+
+def run_workflow(arguments: Sequence[str], *, cores: str = "all", quiet: bool = False) -> int:
+    """Run `snakemake` with `arguments` in the working directory; returns its exit code.
+
+    Waits while another such run is at work here; takes over the lock of a run that was killed; Snakemake ends with this
+    process, and its jobs with it. The whole output goes to logs/run.log.
+    """
+    with _only_run_here(quiet):
+        if any(Path(".snakemake/locks").glob("*")):
+            subprocess.run([*_snakemake(), "--unlock"], capture_output=True, check=False)
+        for old in PROGRESS.glob("*"):
+            old.unlink(missing_ok=True)
+        LOG.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "WSOL_PROGRESS": str(PROGRESS), "PYTHONUNBUFFERED": "1"}
+        with LOG.open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [*_snakemake(), *arguments, "--cores", cores],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+                preexec_fn=_die_with_parent,
+            )
+            try:
+                _follow(process, log, _core_count(cores), quiet)
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+                print("\nstopping; what is finished stays, and training goes on from where it was", file=sys.stderr)
+            return process.wait()
+
+
+def _follow(process: subprocess.Popen[str], log: IO[str], cores: int, quiet: bool) -> None:
+    import queue
+    import threading
+
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def pump() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.write(line)
+            log.flush()
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=pump, daemon=True).start()
+    board, display, started = Board(cores), _Display(quiet), time.monotonic()
+    error_lines = 0
+    while True:
+        try:
+            line = lines.get(timeout=1.0)
+        except queue.Empty:
+            line = ""
+        if line is None:
+            break
+        if line:
+            board.read(line)
+            if "Error" in line or "Exception" in line or line.startswith("wsol:"):
+                error_lines = 40
+            if error_lines:
+                display.say(line.rstrip())
+                error_lines -= 1
+            if line.startswith("Nothing to be done"):
+                display.say("everything is up to date")
+        display.status(_status_line(board, time.monotonic() - started))
+    display.end(f"{board.done} of {board.total} jobs done in {_minutes(time.monotonic() - started)}; log: {LOG}")
+
+
+def _status_line(board: Board, elapsed: float) -> str:
+    if not board.total:
+        return "building the graph of jobs"
+    notes = _notes()
+    fractions = {rule: notes[rule][0] for rule in notes}
+    running = []
+    for rule in sorted({name for name, _ in board.running.values()}):
+        fraction, note = notes.get(rule, (0.0, ""))
+        running.append(f"{rule} {note} ({fraction:.0%})" if note else rule)
+    left = board.seconds_left(fractions)
+    return (
+        f"[{_minutes(elapsed)}] {board.done}/{board.total} jobs, about {_minutes(left)} left"
+        f" | {', '.join(running) or 'starting'}"
+    )
+
+
+def _notes() -> dict[str, tuple[float, str]]:
+    """Rule to (fraction, note) of its job that reported last."""
+    rules = {"train": "train_model", "maps": "extract_maps", "scores": "score_maps", "data": "render_images"}
+    found: dict[str, tuple[float, str]] = {}
+    for path in sorted(PROGRESS.glob("[!.]*"), key=lambda path: path.stat().st_mtime if path.exists() else 0.0):
+        try:
+            fraction, _, note = path.read_text(encoding="utf-8").strip().partition(" ")
+            layer, *cell = path.name.split("__")
+            if float(fraction) < 1 and layer in rules:
+                found[rules[layer]] = (float(fraction), " ".join([*cell[1:4], note]).strip())
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+class _Display:
+    """A line that is rewritten on a terminal; a line now and then elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal = sys.stdout.isatty()
+        self._last = 0.0
+
+    def status(self, text: str) -> None:
+        now = time.monotonic()
+        if self._quiet or now - self._last < (0.5 if self._terminal else 15.0):
+            return
+        self._last = now
+        if self._terminal:
+            width = os.get_terminal_size().columns - 1
+            print(f"\r\033[K{text[:width]}", end="", flush=True)
+        else:
+            print(text, flush=True)
+
+    def say(self, text: str) -> None:
+        if self._terminal and not self._quiet:
+            print("\r\033[K", end="")
+        print(text, flush=True)
+
+    def end(self, text: str) -> None:
+        if not self._quiet:
+            self.say(text)
+
+
+@contextmanager
+def _only_run_here(quiet: bool) -> Iterator[None]:
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not quiet:
+                print("another run is at work in this folder; waiting for it to end (Ctrl-C to give up)", flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _die_with_parent() -> None:
+    """In the child, before it becomes Snakemake: be killed when the parent is (Linux: PR_SET_PDEATHSIG = 1)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _snakemake() -> list[str]:
+    return [sys.executable, "-m", "snakemake"]
+
+
+def _core_count(cores: str) -> int:
+    return len(os.sched_getaffinity(0)) if cores == "all" else int(cores)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"

@@ -1,0 +1,66 @@
+"""Needs: a checkpoint (or none, for a method without a network), manifests and images of train-fullsup and test, supersets.
+
+Makes: results/<scale>/maps/<cell>/<attribution>.<split>.safetensors, both splits in one job.
+"""
+
+MAPS = "results/{scale}/maps/" + CELL + "/{attribution}"
+STILL_MAPS = "results/{scale}/maps/{dataset}/none/{method}/s0/{attribution}"
+
+
+def supersets_of(wildcards):
+    needed = "+" in wildcards.attribution
+    return [paths.supersets_path(wildcards.scale, wildcards.dataset)] if needed else []
+
+
+rule extract_maps:
+    input:
+        settings=settings("maps", "{method}", "{attribution}"),
+        environment=environment,
+        model="results/{scale}/checkpoints/" + CELL + "/model.safetensors",
+        manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
+        images=raw_source,
+        supersets=supersets_of,
+        code=code(roots.map_roots, "{backbone}", "{method}", "{attribution}"),
+    output:
+        maps=expand(MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors", split=EVALUATED),
+        prov=MAPS + ".prov.json",
+    wildcard_constraints:
+        backbone="(?!none)[a-z0-9_]+",
+    log:
+        "logs/{scale}/maps/" + CELL + "/{attribution}.log",
+    benchmark:
+        "logs/{scale}/maps/" + CELL + "/{attribution}.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=gpu_share(),
+    params:
+        supersets=lambda w, input: f"--supersets {input.supersets[0]}" if "+" in w.attribution else "",
+    shell:
+        "python -m wsol.cli.maps --settings {input.settings} --model {input.model}"
+        " --manifests {input.manifests} {params.supersets}"
+        " --out {output.maps} --device {config[device]} --sidecar {output.prov} > {log} 2>&1"
+
+
+rule repeat_still_map:
+    """A method without a network gives every image the same map; it is stored once."""
+    input:
+        settings=settings("maps", "{method}", "{attribution}"),
+        environment=environment,
+        manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
+        code=code(roots.image_free_map_roots, "{method}"),
+    output:
+        maps=expand(STILL_MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors", split=EVALUATED),
+        prov=STILL_MAPS + ".prov.json",
+    log:
+        "logs/{scale}/maps/{dataset}/none/{method}/s0/{attribution}.log",
+    benchmark:
+        "logs/{scale}/maps/{dataset}/none/{method}/s0/{attribution}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m wsol.cli.maps --settings {input.settings} --manifests {input.manifests}"
+        " --out {output.maps} --sidecar {output.prov} > {log} 2>&1"

@@ -1,0 +1,33 @@
+"""Needs: maps of both evaluated splits, their manifests and (for masks) the archive that the manifests describe.
+
+Makes: results/<scale>/scores/<cell>/<attribution>.<split>.{json,images.parquet}: threshold curves, values at the threshold
+chosen on the split itself and at the one frozen on train-fullsup, and each image's hits.
+"""
+
+SCORES = "results/{scale}/scores/" + CELL + "/{attribution}"
+
+
+rule score_maps:
+    input:
+        settings=settings("scores", "{dataset}"),
+        environment=environment,
+        maps=expand(MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors", split=EVALUATED),
+        manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
+        images=raw_source,
+        code=code(roots.score_roots, "{dataset}"),
+    output:
+        scores=expand(SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.json", split=EVALUATED),
+        images=expand(SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.images.parquet", split=EVALUATED),
+        prov=SCORES + ".prov.json",
+    log:
+        "logs/{scale}/scores/" + CELL + "/{attribution}.log",
+    benchmark:
+        "logs/{scale}/scores/" + CELL + "/{attribution}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    shell:
+        "python -m wsol.cli.score --settings {input.settings} --maps {input.maps}"
+        " --manifests {input.manifests}"
+        " --out {output.scores} --images-out {output.images} --sidecar {output.prov} > {log} 2>&1"

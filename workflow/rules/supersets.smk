@@ -1,0 +1,66 @@
+"""Needs: classes.json of a data set, WordNet 3.0's data.noun where classes are wnids.
+
+Makes: results/<scale>/supersets/<dataset>/supersets.json (every class to its superset) and reports/tableA.csv.
+"""
+
+WNIDS = "params/datasets/imagenet1k.wnids.txt"
+ANNOTATION = "params/supersets/imagenet.yaml"
+
+
+def wordnet_inputs(wildcards):
+    if load_dataset(wildcards.dataset)["supersets"]["rule"] != "wordnet":
+        return []
+    return [str(paths.wordnet_nouns()), ANNOTATION, WNIDS]
+
+
+rule map_supersets:
+    input:
+        settings=settings("supersets", "{dataset}"),
+        classes="data/{scale}/{dataset}/classes.json",
+        wordnet=wordnet_inputs,
+        code=code(roots.superset_roots),
+    output:
+        supersets="results/{scale}/supersets/{dataset}/supersets.json",
+        prov="results/{scale}/supersets/{dataset}/supersets.prov.json",
+    log:
+        "logs/{scale}/supersets/{dataset}.log",
+    benchmark:
+        "logs/{scale}/supersets/{dataset}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m wsol.cli.supersets map --settings {input.settings} --classes {input.classes}"
+        " --out {output.supersets} --sidecar {output.prov} > {log} 2>&1"
+
+
+rule count_supersets:
+    input:
+        data_noun=str(paths.wordnet_nouns()),
+        wnids=WNIDS,
+        annotation=ANNOTATION,
+        published="params/papers/calm/table_a.published.csv",
+        code=code(roots.superset_roots),
+    output:
+        table=report(
+            "reports/tableA.csv",
+            caption="../report/tableA.rst",
+            category="CALM",
+            labels={"table": "A", "data": "WordNet 3.0, ImageNet-1k wnids"},
+        ),
+        prov="reports/tableA.prov.json",
+    log:
+        "logs/reports/tableA.log",
+    benchmark:
+        "logs/reports/tableA.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        mode=config["supersets_mode"],
+    shell:
+        "python -m wsol.cli.supersets table-a --data-noun {input.data_noun} --wnids {input.wnids}"
+        " --annotation {input.annotation} --published {input.published} --mode {params.mode}"
+        " --out {output.table} --sidecar {output.prov} > {log} 2>&1"

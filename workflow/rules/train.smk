@@ -1,0 +1,40 @@
+"""Needs: manifests and images of train-weaksup and train-fullsup, the method's code and resolved settings.
+
+Makes: results/<scale>/checkpoints/<cell>/{model,best,last}.safetensors and train.csv.
+"""
+
+
+rule train_model:
+    input:
+        settings=settings("train", "{dataset}", "{backbone}", "{method}"),
+        environment=environment,
+        train="data/{scale}/{dataset}/train-weaksup.parquet",
+        val="data/{scale}/{dataset}/train-fullsup.parquet",
+        classes="data/{scale}/{dataset}/classes.json",
+        images=raw_source,
+        code=lambda w: code_closure(
+            *roots.train_roots(w.dataset, w.backbone, w.method, first_attribution(w.method))
+        ),
+    output:
+        model="results/{scale}/checkpoints/" + CELL + "/model.safetensors",
+        best="results/{scale}/checkpoints/" + CELL + "/best.safetensors",
+        last="results/{scale}/checkpoints/" + CELL + "/last.safetensors",
+        history="results/{scale}/checkpoints/" + CELL + "/train.csv",
+        prov="results/{scale}/checkpoints/" + CELL + "/train.prov.json",
+    log:
+        "logs/{scale}/train/" + CELL + ".log",
+    benchmark:
+        "logs/{scale}/train/" + CELL + ".tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=24 * 60,
+        gpu=gpu_share(),
+    shell:
+        "python -m wsol.cli.train --settings {input.settings} --train {input.train} --val {input.val}"
+        " --classes {input.classes} --seed {wildcards.seed}"
+        " --out-dir results/{wildcards.scale}/checkpoints/{wildcards.dataset}/{wildcards.backbone}"
+        "/{wildcards.method}/s{wildcards.seed}"
+        " --state scratch/{wildcards.scale}/{wildcards.dataset}/{wildcards.backbone}"
+        "/{wildcards.method}/s{wildcards.seed}/state.pt"
+        " --device {config[device]} --sidecar {output.prov} > {log} 2>&1"
