@@ -99,7 +99,7 @@ def save_tensors(
     import numpy as np
     from safetensors.numpy import save_file
 
-    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     text = json.dumps(dict(metadata or {}), sort_keys=True, allow_nan=False)
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, metadata={_METADATA_KEY: text})

@@ -158,7 +158,7 @@ def test_best_threshold_is_the_lowest_of_equals():
 
 def test_max_box_acc_needs_iou_one_half():
     result = box_accuracy(np.zeros((1, 4, 4)), [[[0, 0, 1, 1]]], [0.3, 0.7])
-    with pytest.raises(ParameterError, match="IoU 0.5"):
+    with pytest.raises(ParameterError, match=r"IoU 0\.5"):
         _ = result.max_box_acc
 
 

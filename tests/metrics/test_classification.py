@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def test_more_ranks_never_lose_an_image():
     ranked = np.argsort(rng.random((50, 8)), axis=1)
     labels = rng.integers(0, 8, 50)
     correct = [topk_correct(ranked, labels, k) for k in range(1, 9)]
-    assert all((less <= more).all() for less, more in zip(correct, correct[1:], strict=False))
+    assert all((less <= more).all() for less, more in itertools.pairwise(correct))
     assert correct[-1].all()
 
 

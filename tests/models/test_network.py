@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -108,8 +110,12 @@ def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return x, labels
 
 
-@pytest.mark.parametrize(("backbone", "steps"), [("inceptionv3", 20), ("resnet50", 20), ("vgg16", 90)])
-def test_slim_networks_learn_from_scratch(backbone: str, steps: int) -> None:
+# VGG16 has no normalisation: it leaves its first plateau later, and a bounded step keeps it from being thrown back.
+@pytest.mark.parametrize(
+    ("backbone", "steps", "max_norm"),
+    [("inceptionv3", 20, math.inf), ("resnet50", 20, math.inf), ("vgg16", 80, 1.0)],
+)
+def test_slim_networks_learn_from_scratch(backbone: str, steps: int, max_norm: float) -> None:
     torch.manual_seed(0)
     model = build(backbone, num_classes=3, width=0.25, map_stride=8)
     x, labels = coloured_squares(48)
@@ -124,6 +130,8 @@ def test_slim_networks_learn_from_scratch(backbone: str, steps: int) -> None:
         loss = cross_entropy(model(x[batch]), labels[batch])
         optimiser.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
         optimiser.step()
         losses.append(loss.item())
+    assert losses[0] > 1.0  # about ln 3
     assert sum(losses[-6:]) / 6 < 0.4, losses

@@ -41,6 +41,7 @@ def test_a_malicious_pickle_is_refused_unread(tmp_path: Path, zipped: bool) -> N
     assert not marker.exists()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_bare_malicious_pickle_is_refused_unread(tmp_path: Path) -> None:
     path, marker = tmp_path / "evil.pt", tmp_path / "ran"
     path.write_bytes(pickle.dumps(RunsCode(marker)))
@@ -78,7 +79,7 @@ def test_torchvision_files_load_into_the_trunk(backbone: str, tmp_path: Path) ->
     entries = {
         name: torch.full(value.shape, 0.001 * index, dtype=value.dtype)
         for index, (name, value) in enumerate(skeleton.items())
-        if value.numel() < 4e7  # VGG's first linear layer alone is 400 MB
+        if value.numel() < 1e7  # VGG's linear layers are half a gigabyte
     }
     path = tmp_path / "released.safetensors"
     save_file(entries, path)

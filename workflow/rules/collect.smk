@@ -61,9 +61,11 @@ rule all_scores:
 rule pictures:
     input:
         f"reports/{SCALE}/pictures/index.html",
+        "reports/metrics.json",
 
 
 rule all_reports:
     input:
         [f"reports/{table}.csv" for table in table_specs()],
         f"reports/{SCALE}/pictures/index.html",
+        "reports/metrics.json",

@@ -63,6 +63,10 @@ def code(roots, *names):
     return files
 
 
+def is_trained(method):
+    return load_method(method)["trained"]
+
+
 def first_attribution(method):
     return next(iter(load_method(method)["attributions"]))
 

@@ -173,3 +173,39 @@ rule index_pictures:
     shell:
         "python -m wsol.cli.figure index --pages {input.pages} --out {output.index}"
         " --sidecar {output.prov} > {log} 2>&1"
+
+
+rule summarise_runs:
+    """The numbers and pictures that `dvc metrics` and `dvc plots` show, of the configured scale."""
+    input:
+        tables=[f"reports/{table}.cells.csv" for table in TABLES],
+        histories=[paths.checkpoint_path(cell).replace("model.safetensors", "train.csv") for cell in TRAINED_CELLS],
+        scores=[paths.score_path(cell, name, "test") for cell, name in CELLS_AND_MAPS],
+        code=code(roots.picture_roots),
+    output:
+        numbers="reports/metrics.json",
+        training=report(
+            "reports/curves/training.png",
+            caption="../report/training.rst",
+            category="Curves",
+            labels={"curve": "training", "scale": SCALE},
+        ),
+        thresholds=report(
+            "reports/curves/thresholds.png",
+            caption="../report/thresholds.rst",
+            category="Curves",
+            labels={"curve": "thresholds", "scale": SCALE},
+        ),
+        prov="reports/curves/curves.prov.json",
+    log:
+        "logs/reports/curves.log",
+    benchmark:
+        "logs/reports/curves.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m wsol.cli.figure curves --tables {input.tables} --histories {input.histories}"
+        " --scores {input.scores} --numbers-out {output.numbers} --training-out {output.training}"
+        " --thresholds-out {output.thresholds} --sidecar {output.prov} > {log} 2>&1"

@@ -10,7 +10,7 @@ ANNOTATION = "params/supersets/imagenet.yaml"
 def wordnet_inputs(wildcards):
     if load_dataset(wildcards.dataset)["supersets"]["rule"] != "wordnet":
         return []
-    return [str(paths.wordnet_nouns()), ANNOTATION, WNIDS]
+    return [str(paths.wordnet_nouns()), ANNOTATION]
 
 
 rule map_supersets:
@@ -36,31 +36,35 @@ rule map_supersets:
 
 
 rule count_supersets:
+    """reports/tableA.csv counts on the paper's tree; reports/tableA.wordnet.csv on the whole WordNet graph."""
     input:
         data_noun=str(paths.wordnet_nouns()),
         wnids=WNIDS,
         annotation=ANNOTATION,
         published="params/papers/calm/table_a.published.csv",
+        spec="params/papers/calm/table_a.yaml",
         code=code(roots.superset_roots),
     output:
         table=report(
-            "reports/tableA.csv",
+            "reports/tableA{mode}.csv",
             caption="../report/tableA.rst",
             category="CALM",
             labels={"table": "A", "data": "WordNet 3.0, ImageNet-1k wnids"},
         ),
-        prov="reports/tableA.prov.json",
+        prov="reports/tableA{mode}.prov.json",
+    wildcard_constraints:
+        mode=r"(\.wordnet)?",
     log:
-        "logs/reports/tableA.log",
+        "logs/reports/tableA{mode}.log",
     benchmark:
-        "logs/reports/tableA.tsv"
+        "logs/reports/tableA{mode}.tsv"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        mode=config["supersets_mode"],
+        mode=lambda w: w.mode.removeprefix(".") or "paper",
     shell:
         "python -m wsol.cli.supersets table-a --data-noun {input.data_noun} --wnids {input.wnids}"
-        " --annotation {input.annotation} --published {input.published} --mode {params.mode}"
+        " --annotation {input.annotation} --published {input.published} --spec {input.spec} --mode {params.mode}"
         " --out {output.table} --sidecar {output.prov} > {log} 2>&1"

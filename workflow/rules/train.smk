@@ -3,6 +3,13 @@
 Makes: results/<scale>/checkpoints/<cell>/{model,best,last}.safetensors and train.csv.
 """
 
+from wsol.data.images import resolve_source
+
+
+def pretrained_weights(wildcards):
+    chosen = load_scale(wildcards.scale).settings["backbones"][wildcards.backbone]["pretrained"]
+    return [str(resolve_source(chosen))] if chosen else []
+
 
 rule train_model:
     input:
@@ -12,6 +19,7 @@ rule train_model:
         val="data/{scale}/{dataset}/train-fullsup.parquet",
         classes="data/{scale}/{dataset}/classes.json",
         images=raw_source,
+        weights=pretrained_weights,
         code=lambda w: code_closure(
             *roots.train_roots(w.dataset, w.backbone, w.method, first_attribution(w.method))
         ),

@@ -15,6 +15,8 @@ ORDERS = ("resize-normalize", "normalize-resize")
 INTERPOLATIONS = ("bicubic", "bilinear")
 _CUBIC = -0.75
 """Free parameter of the cubic kernel: the value of OpenCV and torch."""
+_ROUNDING = 64 * np.finfo(np.float64).eps
+"""A map whose range is below this share of its largest magnitude is constant: what is left is the resize's rounding."""
 
 
 def score_maps(
@@ -55,8 +57,10 @@ def map_faults(maps: Any) -> dict[str, int]:
         maps = maps.detach().double().cpu().numpy()
     array = np.asarray(maps, dtype=np.float64)
     finite = np.isfinite(array).all(axis=(1, 2))
-    constant = array.min(axis=(1, 2)) == array.max(axis=(1, 2))
-    return {"nan_maps": int((~finite).sum()), "constant_maps": int((finite & constant).sum())}
+    low, high = array[finite].min(axis=(1, 2)), array[finite].max(axis=(1, 2))
+    with np.errstate(over="ignore"):
+        constant = high - low <= _ROUNDING * np.maximum(abs(low), abs(high))
+    return {"nan_maps": int((~finite).sum()), "constant_maps": int(constant.sum())}
 
 
 def _torch_if(maps: Any) -> Any:
@@ -66,23 +70,20 @@ def _torch_if(maps: Any) -> Any:
 
 
 def _score_array(maps: NDArray[np.float64], size: tuple[int, int], order: str, interpolation: str) -> NDArray[Any]:
-    # A constant map is caught before resizing: the kernel's rounding would otherwise be stretched to [0, 1].
-    flat = maps.min(axis=(1, 2)) == maps.max(axis=(1, 2))
     with np.errstate(invalid="ignore", over="ignore"):
         if order == "normalize-resize":
-            scores = np.clip(_resize(_normalise(maps), size, interpolation), 0.0, 1.0)
-        else:
-            scores = _normalise(_resize(maps, size, interpolation))
-    scores[flat] = 0.0
-    return scores
+            return np.clip(_resize(_normalise(maps), size, interpolation), 0.0, 1.0)
+        return _normalise(_resize(maps, size, interpolation))
 
 
 def _normalise(maps: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(maps) == 0:
         return maps
-    shifted = maps - maps.min(axis=(1, 2), keepdims=True)
-    top = shifted.max(axis=(1, 2), keepdims=True)
-    return np.divide(shifted, top, out=np.zeros_like(shifted), where=np.isfinite(top) & (top > 0))
+    low = maps.min(axis=(1, 2), keepdims=True)
+    high = maps.max(axis=(1, 2), keepdims=True)
+    span = high - low
+    varies = np.isfinite(span) & (span > _ROUNDING * np.maximum(abs(low), abs(high)))
+    return np.divide(maps - low, span, out=np.zeros_like(maps), where=varies)
 
 
 def _resize(maps: NDArray[np.float64], size: tuple[int, int], interpolation: str) -> NDArray[np.float64]:
@@ -130,18 +131,17 @@ def _outer(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _score_tensor(torch: Any, maps: Any, size: tuple[int, int], order: str, interpolation: str) -> Any:
-    flat = maps.amin(dim=(1, 2)) == maps.amax(dim=(1, 2))
     if order == "normalize-resize":
-        scores = _resize_tensor(torch, _normalise_tensor(torch, maps), size, interpolation).clamp(0, 1)
-    else:
-        scores = _normalise_tensor(torch, _resize_tensor(torch, maps, size, interpolation))
-    return torch.where(flat[:, None, None], torch.zeros_like(scores), scores)
+        return _resize_tensor(torch, _normalise_tensor(torch, maps), size, interpolation).clamp(0, 1)
+    return _normalise_tensor(torch, _resize_tensor(torch, maps, size, interpolation))
 
 
 def _normalise_tensor(torch: Any, maps: Any) -> Any:
-    shifted = maps - maps.amin(dim=(1, 2), keepdim=True)
-    top = shifted.amax(dim=(1, 2), keepdim=True)
-    return torch.where(torch.isfinite(top) & (top > 0), shifted / top, torch.zeros_like(shifted))
+    low = maps.amin(dim=(1, 2), keepdim=True)
+    high = maps.amax(dim=(1, 2), keepdim=True)
+    span = high - low
+    varies = torch.isfinite(span) & (span > _ROUNDING * torch.maximum(low.abs(), high.abs()))
+    return torch.where(varies, (maps - low) / span, torch.zeros_like(maps))
 
 
 def _resize_tensor(torch: Any, maps: Any, size: tuple[int, int], interpolation: str) -> Any:

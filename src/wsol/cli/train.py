@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
 
     import torch
 
-    from wsol.data.images import ImageSet
+    from wsol.data.images import ImageSet, resolve_source
     from wsol.data.manifest import read_classes, read_manifest
     from wsol.device import choose_device
     from wsol.methods import load
@@ -60,6 +60,8 @@ def main(argv: list[str]) -> int:
         "classes": arguments.classes,
         **archive_input(weak),
     }
+    if settings["architecture"]["pretrained"]:
+        inputs["weights"] = resolve_source(settings["architecture"]["pretrained"])
     roots = train_roots(settings["dataset"], settings["backbone"], settings["method"], settings["attribution"])
     with Job(
         layer="train",

@@ -142,6 +142,8 @@ def _browsable(host: str) -> str:
 @contextlib.contextmanager
 def _stop_on_signals(stop: threading.Event) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt  # asked twice: a long sync is cut short, and the next one goes on from there
         stop.set()
 
     kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -99,7 +99,7 @@ def score_settings(scale: str, dataset: str) -> dict[str, Any]:
         "dataset": dataset,
         "image_size": load_scale(scale).image_size,
         "headline_metric": settings["headline_metric"],
-        "metrics": {name: load_metric(name) for name in settings["metrics"]},
+        "metrics": {name: load_metric(name)["parameters"] for name in settings["metrics"]},
     }
 
 

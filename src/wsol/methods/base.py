@@ -23,7 +23,7 @@ class TrainingMethod:
         import wsol.models.heads.cam  # build finds it by name; named here so that the code closure sees it
         from wsol.models import build
 
-        return build(backbone, head="cam", num_classes=num_classes, **architecture)
+        return build(backbone, head="cam", num_classes=num_classes, **located(architecture))
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Called before each 1-indexed epoch, also when a resumed run enters it in the middle."""
@@ -39,3 +39,11 @@ class TrainingMethod:
 
         logits = model(images)
         return cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing), logits
+
+
+def located(architecture: dict[str, Any]) -> dict[str, Any]:
+    """The architecture with its weights file where it lies on this machine (`raw:` is below $WSOL_DATA)."""
+    from wsol.data.images import resolve_source
+
+    chosen = architecture.get("pretrained")
+    return {**architecture, "pretrained": resolve_source(chosen) if chosen else None}

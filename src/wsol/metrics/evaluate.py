@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,13 @@ import wsol.metrics
 from wsol.errors import DataError, ParameterError
 from wsol.metrics.blocks import Block, MetricResult, MetricType, Split, mean_of
 from wsol.metrics.proposals import quantise
+
+
+class Evaluation(NamedTuple):
+    """`result` can be written as JSON; `images` has one column a name and one entry an image, in the order given."""
+
+    result: dict[str, Any]
+    images: dict[str, NDArray[Any]]
 
 
 def metric_names() -> list[str]:
@@ -52,13 +59,12 @@ def applicable(metrics: Sequence[str], available: Sequence[str]) -> list[str]:
 
 def evaluate(
     metrics: Sequence[str], parameters: Mapping[str, Mapping[str, Any]], blocks: Iterable[Block], split: Split
-) -> dict[str, Any]:
+) -> Evaluation:
     """All `metrics` over the blocks of one split; `parameters[name]` is the content of the metric's parameter file.
 
     The result holds dataset, split, n_images, parameters, values and curves (percent), thresholds and threshold_index
     of the values that chose one on this very split, means, and counts: nan_maps, constant_maps (from the blocks) and
-    empty_maps, which propose no box; all that can be written as JSON. `images`, which cannot, has one column a name
-    and one entry an image, in the order given. Raises DataError or ParameterError.
+    empty_maps, which propose no box. Raises DataError or ParameterError.
     """
     scorers: dict[str, MetricType] = {}
     for name in metrics:
@@ -82,7 +88,7 @@ def evaluate(
     total = MetricResult()
     for name, scorer in scorers.items():
         _merge(total, scorer.result(), name)
-    return {
+    result = {
         "dataset": split.dataset,
         "split": split.split,
         "n_images": len(image_ids),
@@ -93,8 +99,8 @@ def evaluate(
         "means": total.means,
         "curves": total.curves,
         "counts": dict(counts),
-        "images": images | total.images,
     }
+    return Evaluation(result, images | total.images)
 
 
 def freeze(test_result: Mapping[str, Any], val_result: Mapping[str, Any]) -> dict[str, Any]:

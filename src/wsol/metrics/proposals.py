@@ -33,7 +33,7 @@ def threshold_grid(thresholds: int | ArrayLike) -> NDArray[np.float64]:
     """T thresholds in [0, 1) a step 1/T apart, or the given ones as a float64 array.
 
     The integer form is `numpy.arange(0, 1, 1 / T)` as the released evaluator has it, so that every float is the same
-    (for some T, such as 49, rounding adds one more threshold at 1). Raises ParameterError.
+    (for some T, such as 49, rounding adds one more threshold right below 1). Raises ParameterError.
     """
     if isinstance(thresholds, (int, np.integer)) and not isinstance(thresholds, bool):
         if thresholds < 1:

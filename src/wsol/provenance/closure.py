@@ -18,8 +18,10 @@ OBSERVERS = {
     "wsol.tracking": "reads what a job measures and stores a copy elsewhere; no result is read from there",
     "wsol.provenance": "hashes a job's files and renames them into place; it never touches their contents",
     "wsol.progress": "prints how far a job has come",
+    "wsol.config.roots": "names the code of every layer, for the workflow and for the sidecar",
+    "wsol.cli.entry": "starts every verb and prints its errors",
 }
-"""Packages where the walk stops, with the reason why an edit there cannot change a job's bytes."""
+"""Packages and modules where the walk stops, with the reason why an edit there cannot change a job's bytes."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ _METRICS: list[tuple[str, bool, str]] = [
 ]
 
 _MAX_METRIC_COLUMNS = 7
-_RUN_NAME_WIDTH, _METRIC_WIDTH = 380, 115  # pixels
+_RUN_NAME_WIDTH, _METRIC_WIDTH = 400, 145  # pixels
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _SECONDARY = re.compile(r"frozen|^train-fullsup", re.IGNORECASE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SAVE_EVERY = 50
 _POLL = 0.1
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 @dataclass
@@ -234,9 +236,9 @@ def _tags(start: Mapping[str, Any], journal_id: str) -> dict[str, Any]:
         "superseded": "false",
         "wsol.journal": journal_id,
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": str(start.get("command", ""))[:200],
+        "mlflow.source.name": f"wsol {layer}",
     }
-    if "git.commit" in given:
+    if _COMMIT.fullmatch(str(given.get("git.commit", ""))):
         own["mlflow.source.git.commit"] = given["git.commit"]
     return cell | {name if name not in own else f"job.{name}": value for name, value in given.items()} | own
 

@@ -31,10 +31,13 @@ def training_batches(
 
     order = epoch_order(seed, epoch, len(labels))
     size = settings["hyperparameters"]["batch_size"]
-    for step in range(first, steps_per_epoch(len(labels), size)):
-        chosen = order[step * size : (step + 1) * size]
+    steps = range(first, steps_per_epoch(len(labels), size))
+    batches = [order[step * size : (step + 1) * size] for step in steps]
+    # Images that do not fit into memory are decoded ahead of the network.
+    decoded = images.batches(batches, ahead=0 if images.cached else 2)
+    for step, chosen, array in zip(steps, batches, decoded, strict=True):
         generator = torch.Generator().manual_seed(stream_seed(seed, "augment", epoch, step))
-        pixels = torch.from_numpy(images.batch(chosen)).to(device, non_blocking=True)
+        pixels = torch.from_numpy(array).to(device, non_blocking=True)
         batch = train_batch(pixels, settings["image_size"], generator)
         if settings["hyperparameters"]["channels_last"]:
             batch = batch.contiguous(memory_format=torch.channels_last)

@@ -122,6 +122,9 @@ def train(
                     "warmup_epochs, or look at these images"
                 )
             scaler.scale(loss).backward()
+            if hyper["max_gradient_norm"] is not None:
+                scaler.unscale_(optimiser)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), hyper["max_gradient_norm"])
             scaler.step(optimiser)
             scaler.update()
             run.loss_sum += value * len(chosen)

@@ -112,9 +112,6 @@ def test_cam_lies_on_the_part_that_tells_the_classes_apart() -> None:
             [cam[on_head].mean(), cam[on_object].mean(), cam[on_object & ~on_head].mean(), cam[~on_object].mean()]
         )
     on_head, on_object, on_rest, on_background = np.mean(means, axis=0)
-    print(
-        f"accuracy {accuracy:.2f}; CAM on head {on_head:.2f}, object {on_object:.2f}, rest {on_rest:.2f}, background {on_background:.2f}"
-    )
     assert accuracy > 0.8
     assert on_head > on_object + 0.1
     assert on_head > on_rest + 0.15

@@ -33,7 +33,7 @@ Rng = np.random.Generator
 
 # background_bias: how often an image of a class shows the class's preferred scene. clutter: mean number of distractors.
 # area: median share of the frame that an object's box takes.
-DEFAULT_OPTIONS: dict[str, float] = {"background_bias": 0.65, "clutter": 3.0, "area": 0.3}
+DEFAULT_OPTIONS: dict[str, float] = {"background_bias": 0.65, "clutter": 2.0, "area": 0.3}
 
 
 def _scene_bird(rng: Rng) -> Figure:
@@ -186,7 +186,7 @@ def _ambiguous(rng: Rng, thing: Thing, main: Item) -> Item:
 
 
 def _scenes(rng: Rng, class_index: int, num_classes: int, scene: str, options: Mapping[str, float]) -> Layout:
-    main = _placed(rng, SCENE_THINGS[class_index], object_area(rng, options["area"] * 0.75), class_index)
+    main = _placed(rng, SCENE_THINGS[class_index], object_area(rng, options["area"] * 0.9), class_index)
     items = [main]
     labels = [int(k) for k in rng.choice(num_classes, int(rng.integers(1, 3)))]
     labels += [class_index] * int(rng.choice(4, p=(0.45, 0.3, 0.15, 0.1)))
@@ -197,12 +197,12 @@ def _scenes(rng: Rng, class_index: int, num_classes: int, scene: str, options: M
         figure = SCENE_THINGS[label].draw(rng)
         linear = pose(rng, SCENE_THINGS[label].turn, bool(rng.integers(2)))
         x0, y0, x1, y1 = figure.bounds(linear)
-        area = object_area(rng, 0.025 if crowd else 0.065 if label == class_index else 0.045)
+        area = object_area(rng, 0.025 if crowd else 0.065 if label == class_index else 0.035)
         centre = (rng.uniform(0.0, 1.0), rng.uniform(0.1, 0.95))
         if crowd:
             centre = (centre[0], float(np.clip(rng.normal(0.6, 0.12), 0.1, 0.9)))
         other = Item(figure, at(figure, linear, float(np.sqrt(area / ((x1 - x0) * (y1 - y0)))), centre), OBJECT, label)
-        if covered(frame_box(main), frame_box(other)) < 0.25 and rng.uniform() < 0.6:
+        if covered(frame_box(main), frame_box(other)) < 0.2 and rng.uniform() < 0.6:
             items.append(other)
         else:
             items.insert(0, other)

@@ -48,8 +48,8 @@ def pose(rng: Rng, turn: float, mirrored: bool) -> Points:
 
 
 def object_area(rng: Rng, median: float) -> float:
-    """Share of the frame that an object's box takes: log-normal about the median, wide, between 0.04 and 0.8."""
-    return float(np.clip(median * np.exp(rng.normal(0, 0.55)), 0.04, 0.8))
+    """Share of the frame that an object's box takes: log-normal about the median, wide, between 0.05 and 0.8."""
+    return float(np.clip(median * np.exp(rng.normal(0, 0.5)), 0.05, 0.8))
 
 
 def fit(figure: Figure, linear: Points, area: float, spot: tuple[float, float]) -> Points:

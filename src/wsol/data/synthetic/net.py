@@ -9,7 +9,7 @@ import numpy as np
 from wsol.data.synthetic.objects import Rng, Thing, part, pattern
 from wsol.data.synthetic.raster import Colour, Decal, Figure, Shape
 from wsol.data.synthetic.shapes import arc, box, ellipse, limb, polygon, smooth
-from wsol.data.synthetic.textures import METALS, WOODS, jitter, pick, shade, spots, stripes, vivid
+from wsol.data.synthetic.textures import METALS, WOODS, favourite, jitter, pick, shade, spots, stripes, vivid
 
 
 def _wheels(rng: Rng, *places: tuple[float, float, float]) -> list[Shape]:
@@ -22,7 +22,13 @@ def _wheels(rng: Rng, *places: tuple[float, float, float]) -> list[Shape]:
 
 def vehicle(kind: str, rng: Rng) -> Figure:
     """A body on wheels, seen from the side: car, bus, lorry or tractor."""
-    paint, glass = vivid(rng), pick(rng, (120, 160, 190), (70, 90, 110), (180, 206, 216))
+    typical: dict[str, tuple[Colour, ...]] = {
+        "car": ((196, 30, 36), (60, 90, 160), (200, 204, 208)),
+        "bus": ((240, 190, 40), (206, 40, 40)),
+        "lorry": ((60, 100, 180), (236, 236, 232), (230, 120, 40)),
+        "tractor": ((50, 130, 60), (200, 50, 36)),
+    }
+    paint, glass = favourite(rng, *typical[kind]), pick(rng, (120, 160, 190), (70, 90, 110), (180, 206, 216))
     lamp = part(ellipse(1.4, 0.05, 0.08, 0.1), (250, 236, 160))
     if kind == "car":
         roof = rng.uniform(0.5, 0.7)
@@ -159,7 +165,7 @@ def quadruped(kind: str, rng: Rng) -> Figure:
 
 def seat(kind: str, rng: Rng) -> Figure:
     """A seat on legs: stool, dining chair, armchair or bench."""
-    wood, cloth = pick(rng, *WOODS, (60, 60, 64)), vivid(rng)
+    wood, cloth = pick(rng, *WOODS, (60, 60, 64)), favourite(rng, (150, 60, 50), (90, 110, 90), (176, 140, 96))
     half, tall = (1.35 if kind == "bench" else 0.62), rng.uniform(0.95, 1.4)
     drop = {"stool": 1.5, "dining chair": 1.1, "armchair": 0.75, "bench": 0.8}[kind]
     legs = [
@@ -193,7 +199,12 @@ def seat(kind: str, rng: Rng) -> Figure:
 
 def vessel(kind: str, rng: Rng) -> Figure:
     """A round body that holds liquid: teapot, jug, vase or wine glass."""
-    clay = vivid(rng)
+    typical: dict[str, tuple[Colour, ...]] = {
+        "teapot": ((236, 232, 220), (150, 80, 50), (60, 90, 150)),
+        "jug": ((180, 100, 66), (214, 190, 150)),
+        "vase": ((50, 100, 170), (40, 130, 130), (150, 50, 90)),
+    }
+    clay = favourite(rng, *typical.get(kind, ((200, 200, 200),)))
     if kind == "wine glass":
         glass, wine = (
             pick(rng, (206, 220, 226), (186, 206, 200)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsol.data.synthetic.raster import Colour, Decal, Figure, Shape
 from wsol.data.synthetic.shapes import Points, arc, box, ellipse, limb, polygon, smooth, turned
-from wsol.data.synthetic.textures import METALS, WOODS, hsv, jitter, pick, shade, spots, stripes, vivid
+from wsol.data.synthetic.textures import METALS, WOODS, favourite, hsv, jitter, pick, shade, spots, stripes, vivid
 
 Rng = np.random.Generator
 Draw = Callable[[Rng], Figure]
@@ -42,7 +42,8 @@ def part(outline: Points, colour: Colour, *more: Points, relief: float = 0.6, ro
 
 
 def mug(rng: Rng) -> Figure:
-    colour, half, height = vivid(rng), rng.uniform(0.55, 0.75), rng.uniform(1.3, 1.7)
+    colour = favourite(rng, (236, 232, 222), (190, 44, 40), (52, 84, 150))
+    half, height = rng.uniform(0.55, 0.75), rng.uniform(1.3, 1.7)
     body = smooth([(-half, 0), (-half * 0.94, height), (half * 0.94, height), (half, 0)], 1)
     marks = pattern(rng, (-half, 0.1, half, height), colour)
     handle = ellipse(half + 0.12, height * 0.48, 0.42, height * 0.32)
@@ -109,7 +110,8 @@ def house(rng: Rng) -> Figure:
 
 
 def fish(rng: Rng) -> Figure:
-    colour, deep, bend = vivid(rng), rng.uniform(0.45, 0.72), rng.normal(0, 0.1)
+    colour = favourite(rng, (240, 130, 30), (120, 160, 190), (230, 190, 60))
+    deep, bend = rng.uniform(0.45, 0.72), rng.normal(0, 0.1)
     fin = jitter(rng, shade(colour, 0.75), 0.1)
     body = smooth(
         [
@@ -210,7 +212,7 @@ def kite(rng: Rng) -> Figure:
 
 def lamp(rng: Rng) -> Figure:
     cover, stand = (
-        pick(rng, (240, 214, 150), (226, 226, 220), (190, 70, 60), (90, 130, 150)),
+        pick(rng, (252, 226, 150), (250, 236, 196), (252, 226, 150), (226, 170, 110)),
         pick(rng, *METALS, *WOODS),
     )
     top, flare, tall = rng.uniform(0.25, 0.45), rng.uniform(0.65, 0.9), rng.uniform(0.9, 1.4)
@@ -241,7 +243,7 @@ def chair(rng: Rng) -> Figure:
 
 
 def umbrella(rng: Rng) -> Figure:
-    first = vivid(rng)
+    first = favourite(rng, (200, 40, 60), (50, 60, 110), (230, 180, 60))
     second = shade(first, 0.7) if rng.uniform() < 0.5 else vivid(rng)
     rim = [(x, 0.02 + 0.1 * (k % 2)) for k, x in enumerate(np.linspace(1.1, -1.1, 9))]
     dome = np.concatenate([arc(0, 0.05, 1.1, 0.0, 180, 360)[:14] * (1.0, 0.82), np.array(rim)])

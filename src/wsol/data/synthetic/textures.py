@@ -43,6 +43,11 @@ def vivid(rng: np.random.Generator) -> Colour:
     return hsv(rng.uniform(), rng.uniform(0.35, 0.95), rng.uniform(0.45, 0.95))
 
 
+def favourite(rng: np.random.Generator, *colours: Colour) -> Colour:
+    """A colour typical of a class, jittered, two times in three; else any paint."""
+    return pick(rng, *colours) if rng.uniform() < 0.67 else vivid(rng)
+
+
 def pick(rng: np.random.Generator, *colours: Colour) -> Colour:
     """One of the colours, jittered."""
     return jitter(rng, colours[int(rng.integers(len(colours)))])
