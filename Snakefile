@@ -10,7 +10,9 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+
 configfile: "params/config.yaml"
+
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/collect.smk"

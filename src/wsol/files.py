@@ -45,7 +45,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -114,7 +114,8 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """All arrays of a safetensors file and its JSON mapping; nothing is unpickled."""
     with _open_tensors(path) as stream:
-        return {name: stream.get_tensor(name) for name in stream.keys()}, _metadata_of(stream)
+        names = stream.keys()  # a safetensors handle is no mapping; it cannot be iterated itself
+        return {name: stream.get_tensor(name) for name in names}, _metadata_of(stream)
 
 
 def _metadata_of(stream: Any) -> dict[str, Any]:

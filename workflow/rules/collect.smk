@@ -6,7 +6,9 @@
 from wsol.reports.catalogue import table_specs
 
 VIEW = load_scale(SCALE)
-TRAINED_CELLS = [cell for method in VIEW.methods if is_trained(method) for cell in VIEW.cells(method)]
+TRAINED_CELLS = [
+    cell for method in VIEW.methods if is_trained(method) for cell in VIEW.cells(method)
+]
 CELLS_AND_MAPS = [
     (cell, attribution)
     for method in VIEW.methods
@@ -35,7 +37,11 @@ rule tables:
 
 rule all_data:
     input:
-        [paths.manifest_path(SCALE, dataset, split) for dataset in VIEW.datasets for split in SPLITS],
+        [
+            paths.manifest_path(SCALE, dataset, split)
+            for dataset in VIEW.datasets
+            for split in SPLITS
+        ],
 
 
 rule all_supersets:
@@ -50,12 +56,20 @@ rule all_checkpoints:
 
 rule all_maps:
     input:
-        [paths.maps_path(cell, attribution, split) for cell, attribution in CELLS_AND_MAPS for split in EVALUATED],
+        [
+            paths.maps_path(cell, attribution, split)
+            for cell, attribution in CELLS_AND_MAPS
+            for split in EVALUATED
+        ],
 
 
 rule all_scores:
     input:
-        [paths.score_path(cell, attribution, split) for cell, attribution in CELLS_AND_MAPS for split in EVALUATED],
+        [
+            paths.score_path(cell, attribution, split)
+            for cell, attribution in CELLS_AND_MAPS
+            for split in EVALUATED
+        ],
 
 
 rule pictures:

@@ -45,7 +45,9 @@ def settings(layer, *names):
     """Input function: the resolved settings of a job, written first if they changed."""
 
     def path(wildcards):
-        return parameter_file(wildcards.scale, layer, *(name.format(**wildcards) for name in names))
+        return parameter_file(
+            wildcards.scale, layer, *(name.format(**wildcards) for name in names)
+        )
 
     return path
 
@@ -73,7 +75,11 @@ def first_attribution(method):
 
 def cell_of(wildcards):
     return paths.Cell(
-        wildcards.scale, wildcards.dataset, wildcards.backbone, wildcards.method, int(wildcards.seed)
+        wildcards.scale,
+        wildcards.dataset,
+        wildcards.backbone,
+        wildcards.method,
+        int(wildcards.seed),
     )
 
 

@@ -42,7 +42,9 @@ rule write_manifests:
         settings=settings("data", "{dataset}"),
         environment=environment,
         source=raw_source,
-        code=lambda w: code_closure(*roots.manifest_roots(load_dataset(w.dataset)["reader"])),
+        code=lambda w: code_closure(
+            *roots.manifest_roots(load_dataset(w.dataset)["reader"])
+        ),
     output:
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=SPLITS),
         classes="data/{scale}/{dataset}/classes.json",

@@ -22,21 +22,26 @@ rule extract_maps:
         supersets=supersets_of,
         code=code(roots.map_roots, "{backbone}", "{method}", "{attribution}"),
     output:
-        maps=expand(MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors", split=EVALUATED),
+        maps=expand(
+            MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
+            split=EVALUATED,
+        ),
         prov=MAPS + ".prov.json",
-    wildcard_constraints:
-        backbone="(?!none)[a-z0-9_]+",
     log:
         "logs/{scale}/maps/" + CELL + "/{attribution}.log",
     benchmark:
         "logs/{scale}/maps/" + CELL + "/{attribution}.tsv"
+    wildcard_constraints:
+        backbone="(?!none)[a-z0-9_]+",
     threads: 1
     resources:
         mem_mb=3000,
         runtime=240,
         gpu=gpu_share(),
     params:
-        supersets=lambda w, input: f"--supersets {input.supersets[0]}" if "+" in w.attribution else "",
+        supersets=lambda w, input: (
+            f"--supersets {input.supersets[0]}" if "+" in w.attribution else ""
+        ),
     shell:
         "python -m wsol.cli.maps --settings {input.settings} --model {input.model}"
         " --manifests {input.manifests} {params.supersets}"
@@ -51,7 +56,10 @@ rule repeat_still_map:
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
         code=code(roots.image_free_map_roots, "{method}"),
     output:
-        maps=expand(STILL_MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors", split=EVALUATED),
+        maps=expand(
+            STILL_MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
+            split=EVALUATED,
+        ),
         prov=STILL_MAPS + ".prov.json",
     log:
         "logs/{scale}/maps/{dataset}/none/{method}/s0/{attribution}.log",

@@ -45,12 +45,12 @@ rule make_table:
         markdown="reports/{scale}/{table}.md",
         latex="reports/{scale}/{table}.tex",
         prov="reports/{scale}/{table}.prov.json",
-    wildcard_constraints:
-        table="|".join(TABLES),
     log:
         "logs/{scale}/reports/{table}.log",
     benchmark:
         "logs/{scale}/reports/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(TABLES),
     threads: 1
     resources:
         mem_mb=500,
@@ -120,8 +120,12 @@ def shown_attributions(wildcards):
     view = load_scale(wildcards.scale)
     chosen = []
     for method in view.methods:
-        cell = next(cell for cell in view.cells(method) if cell.dataset == wildcards.dataset)
-        chosen += [(cell, attribution) for attribution in load_method(method)["attributions"]]
+        cell = next(
+            cell for cell in view.cells(method) if cell.dataset == wildcards.dataset
+        )
+        chosen += [
+            (cell, attribution) for attribution in load_method(method)["attributions"]
+        ]
     return chosen
 
 
@@ -129,8 +133,13 @@ rule draw_pictures:
     input:
         manifest="data/{scale}/{dataset}/test.parquet",
         images=raw_source,
-        maps=lambda w: [paths.maps_path(cell, name, "test") for cell, name in shown_attributions(w)],
-        scores=lambda w: [paths.score_path(cell, name, "test") for cell, name in shown_attributions(w)],
+        maps=lambda w: [
+            paths.maps_path(cell, name, "test") for cell, name in shown_attributions(w)
+        ],
+        scores=lambda w: [
+            paths.score_path(cell, name, "test")
+            for cell, name in shown_attributions(w)
+        ],
         code=code(roots.picture_roots),
     output:
         page=report(
@@ -156,7 +165,9 @@ rule draw_pictures:
 rule index_pictures:
     input:
         pages=lambda w: expand(
-            "reports/{scale}/pictures/{dataset}.png", scale=w.scale, dataset=load_scale(w.scale).datasets
+            "reports/{scale}/pictures/{dataset}.png",
+            scale=w.scale,
+            dataset=load_scale(w.scale).datasets,
         ),
         code=code(roots.picture_roots),
     output:
@@ -179,7 +190,10 @@ rule summarise_runs:
     """The numbers and pictures that `dvc metrics` and `dvc plots` show, of the configured scale."""
     input:
         tables=[f"reports/{table}.cells.csv" for table in TABLES],
-        histories=[paths.checkpoint_path(cell).replace("model.safetensors", "train.csv") for cell in TRAINED_CELLS],
+        histories=[
+            paths.checkpoint_path(cell).replace("model.safetensors", "train.csv")
+            for cell in TRAINED_CELLS
+        ],
         scores=[paths.score_path(cell, name, "test") for cell, name in CELLS_AND_MAPS],
         code=code(roots.picture_roots),
     output:

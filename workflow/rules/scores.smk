@@ -11,13 +11,22 @@ rule score_maps:
     input:
         settings=settings("scores", "{dataset}"),
         environment=environment,
-        maps=expand(MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors", split=EVALUATED),
+        maps=expand(
+            MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
+            split=EVALUATED,
+        ),
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
         images=raw_source,
         code=code(roots.score_roots, "{dataset}"),
     output:
-        scores=expand(SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.json", split=EVALUATED),
-        images=expand(SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.images.parquet", split=EVALUATED),
+        scores=expand(
+            SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.json",
+            split=EVALUATED,
+        ),
+        images=expand(
+            SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.images.parquet",
+            split=EVALUATED,
+        ),
         prov=SCORES + ".prov.json",
     log:
         "logs/{scale}/scores/" + CELL + "/{attribution}.log",

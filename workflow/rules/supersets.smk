@@ -52,12 +52,12 @@ rule count_supersets:
             labels={"table": "A", "data": "WordNet 3.0, ImageNet-1k wnids"},
         ),
         prov="reports/tableA{mode}.prov.json",
-    wildcard_constraints:
-        mode=r"(\.wordnet)?",
     log:
         "logs/reports/tableA{mode}.log",
     benchmark:
         "logs/reports/tableA{mode}.tsv"
+    wildcard_constraints:
+        mode=r"(\.wordnet)?",
     threads: 1
     resources:
         mem_mb=1000,

@@ -7,7 +7,9 @@ from wsol.data.images import resolve_source
 
 
 def pretrained_weights(wildcards):
-    chosen = load_scale(wildcards.scale).settings["backbones"][wildcards.backbone]["pretrained"]
+    chosen = load_scale(wildcards.scale).settings["backbones"][wildcards.backbone][
+        "pretrained"
+    ]
     return [str(resolve_source(chosen))] if chosen else []
 
 
@@ -21,7 +23,9 @@ rule train_model:
         images=raw_source,
         weights=pretrained_weights,
         code=lambda w: code_closure(
-            *roots.train_roots(w.dataset, w.backbone, w.method, first_attribution(w.method))
+            *roots.train_roots(
+                w.dataset, w.backbone, w.method, first_attribution(w.method)
+            )
         ),
     output:
         model="results/{scale}/checkpoints/" + CELL + "/model.safetensors",

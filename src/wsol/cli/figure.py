@@ -117,7 +117,10 @@ def draw_curves(arguments: argparse.Namespace) -> int:
         # results/<scale>/<layer>/<dataset>/<backbone>/<method>/s<seed>/<file>
         histories = {" ".join(path.parts[3:7]): path for path in arguments.histories}
         draw_training(histories, job.output_path(arguments.training_out), f"scale {scale}")
-        scores = {f"{path.parts[3]} {' '.join(path.parts[4:7])} {path.name.partition('.')[0]}": path for path in arguments.scores}
+        scores = {
+            f"{path.parts[3]} {' '.join(path.parts[4:7])} {path.name.partition('.')[0]}": path
+            for path in arguments.scores
+        }
         draw_thresholds(scores, job.output_path(arguments.thresholds_out), f"scale {scale}")
         print(f"wrote {arguments.numbers_out}, {arguments.training_out}, {arguments.thresholds_out}")
     return 0
@@ -132,7 +135,7 @@ def write_index(arguments: argparse.Namespace) -> int:
         settings = load_dataset(path.stem)
         stands_for = f" It stands in for {settings['stands_for']}." if settings["stands_for"] else ""
         caption = (
-            f"Evenly spaced test images. Boxes are drawn from the largest contour at the threshold that MaxBoxAcc chose."
+            "Evenly spaced test images. Boxes are drawn from the largest contour at MaxBoxAcc's threshold."
             f"{stands_for} Licence: {settings['licence']}."
         )
         pages.append(Page(f"{settings['title']} ({path.stem})", path, caption))

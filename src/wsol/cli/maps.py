@@ -10,6 +10,7 @@ import numpy as np
 
 from wsol.cli.common import archive_input, environment_input
 from wsol.cli.entry import enter
+from wsol.config.paths import NO_BACKBONE, Cell
 from wsol.config.roots import image_free_map_roots, map_roots
 from wsol.errors import DataError
 from wsol.files import load_metadata, read_json
@@ -89,7 +90,7 @@ def _with_model(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
                 split=manifest.split,
             )
             accuracy = 100 * float(np.mean(predictions[:, 0] == manifest.labels))
-            job.run.summary({f"{manifest.split}.Top1Cls": accuracy})
+            job.run.summary({f"{manifest.split}/Top1Cls": accuracy})
             print(f"wrote {out}: {len(maps)} maps {maps.shape[1]}×{maps.shape[2]}, top-1 accuracy {accuracy:.1f} %")
     return 0
 
@@ -101,7 +102,7 @@ def _without_model(arguments: argparse.Namespace, settings: dict[str, Any]) -> i
 
     manifests = [read_manifest(path) for path in arguments.manifests]
     scale = arguments.settings.parts[1]
-    cell = {"scale": scale, "dataset": manifests[0].dataset, "backbone": "none", "method": settings["method"], "seed": 0}
+    cell = Cell(scale, manifests[0].dataset, NO_BACKBONE, settings["method"], 0).as_dict()
     with Job(
         layer="maps",
         cell={**cell, "attribution": settings["attribution"]},

@@ -12,7 +12,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="wsol run",
         description=__doc__,
-        epilog="Other options go to snakemake as they are, after --: wsol run reports/tableB.csv -- --config scale=smoke",
+        epilog="Options after -- go to snakemake as they are: wsol run reports/tableB.csv -- --dry-run",
     )
     result.add_argument("targets", nargs="*", help="files or collectors to make (default: every table)")
     result.add_argument("--scale", help="make the plain targets at this scale instead of the configured one")
@@ -22,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    own, _, passed = (argv, "", []) if "--" not in argv else (argv[: argv.index("--")], "--", argv[argv.index("--") + 1 :])
+    own, _, passed = (
+        (argv, "", []) if "--" not in argv else (argv[: argv.index("--")], "--", argv[argv.index("--") + 1 :])
+    )
     arguments = parser().parse_args(own)
     scale = ["--config", f"scale={arguments.scale}"] if arguments.scale else []
     return run_workflow([*arguments.targets, *passed, *scale], cores=arguments.cores, quiet=arguments.quiet)

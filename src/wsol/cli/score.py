@@ -18,7 +18,7 @@ from wsol.provenance.job import Job
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol score", description=__doc__)
-    result.add_argument("--settings", type=Path, required=True, help="resolved settings of the data set's metrics (JSON)")
+    result.add_argument("--settings", type=Path, required=True, help="resolved settings of the metrics (JSON)")
     result.add_argument("--maps", type=Path, nargs=2, required=True, help="map stores of train-fullsup and test")
     result.add_argument("--manifests", type=Path, nargs=2, required=True, help="manifests of train-fullsup and test")
     result.add_argument("--out", type=Path, nargs=2, required=True, help="score files (JSON) of the two splits")
@@ -78,8 +78,8 @@ def main(argv: list[str]) -> int:
             }
             write_json(job.output_path(out), document)
             _write_images(job.output_path(images_out), images)
-            job.run.summary({f"{manifest.split}.{name}": value for name, value in result["values"].items()})
-            job.run.summary({f"{manifest.split}.{name} (frozen)": value for name, value in _values(fixed).items()})
+            job.run.summary({f"{manifest.split}/{name}": value for name, value in result["values"].items()})
+            job.run.summary({f"frozen/{manifest.split}/{name}": value for name, value in _values(fixed).items()})
             print(f"wrote {out}: {headline} {result['values'][headline]:.2f} on {result['n_images']} images")
     return 0
 

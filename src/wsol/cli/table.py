@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
             suffix = path.name.removeprefix(written[0].stem)
             path.replace(job.output_path(table_file(arguments.out, suffix)))
         measured = [cell for cell in cells if cell.status == MEASURED]
-        job.run.summary({f"{cell.row} | {cell.column}": cell.value for cell in measured if cell.value is not None})
+        job.run.summary({f"{cell.row}/{cell.column}": cell.value for cell in measured if cell.value is not None})
         print(f"wrote {arguments.out} and .cells.csv, .md, .tex: {len(measured)} of {len(cells)} cells measured")
     return 0
 

@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol train", description=__doc__)
     result.add_argument("--settings", type=Path, required=True, help="resolved settings of the cell (JSON)")
     result.add_argument("--train", type=Path, required=True, help="manifest of train-weaksup")
-    result.add_argument("--val", type=Path, required=True, help="manifest of train-fullsup, which selects the best epoch")
+    result.add_argument("--val", type=Path, required=True, help="manifest of train-fullsup, which selects an epoch")
     result.add_argument("--classes", type=Path, required=True, help="classes.json of the data set")
     result.add_argument("--seed", type=int, required=True)
     result.add_argument("--out-dir", type=Path, required=True, help="where model, best, last and train.csv go")
@@ -109,11 +109,15 @@ def main(argv: list[str]) -> int:
         ):
             trained.model.load_state_dict(weights)
             build_args = trained.model.build_args
-            save_model(job.output_path(out / f"{file}.safetensors"), trained.model, build_args, {**extra, "epoch": epoch})
+            save_model(
+                job.output_path(out / f"{file}.safetensors"), trained.model, build_args, {**extra, "epoch": epoch}
+            )
         _write_history(job.output_path(out / "train.csv"), trained.history)
         job.run.summary({"epoch": chosen, **{k: v for k, v in trained.history[chosen].items() if k != "epoch"}})
         job.run.artifact(out / "train.csv")
-        print(f"wrote {out}/model.safetensors (epoch {chosen} of {last_epoch}; best on train-fullsup {trained.best_epoch})")
+        print(
+            f"wrote {out}/model.safetensors (epoch {chosen} of {last_epoch}; best on train-fullsup {trained.best_epoch})"
+        )
     arguments.state.unlink(missing_ok=True)
     return 0
 

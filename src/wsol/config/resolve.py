@@ -71,7 +71,7 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict
         "resize": view.settings["resize"],
         "threads": view.settings["threads"],
         "architecture": view.settings["backbones"][backbone],
-        "selection": score_settings(scale, dataset),
+        "selection": selection_settings(scale, dataset),
         "attribution": next(iter(load_method(method)["attributions"])),
         "hyperparameters": hyperparameters(method, scale, dataset, backbone),
     }
@@ -101,6 +101,13 @@ def score_settings(scale: str, dataset: str) -> dict[str, Any]:
         "headline_metric": settings["headline_metric"],
         "metrics": {name: load_metric(name)["parameters"] for name in settings["metrics"]},
     }
+
+
+def selection_settings(scale: str, dataset: str) -> dict[str, Any]:
+    """As `score_settings`, with the headline's metric alone: what chooses an epoch on train-fullsup, and no more."""
+    settings = score_settings(scale, dataset)
+    first = next(iter(settings["metrics"]))
+    return {**settings, "metrics": {first: settings["metrics"][first]}}
 
 
 @functools.cache

@@ -43,12 +43,17 @@ def train_roots(dataset: str, backbone: str, method: str, attribution: str) -> l
         f"wsol.models.backbones.{backbone}",
         f"wsol.methods.{method}",
         *attribution_modules(attribution),
-        *_metric_modules(dataset),
+        _metric_modules(dataset)[0],
     ]
 
 
 def map_roots(backbone: str, method: str, attribution: str) -> list[str]:
-    return ["wsol.cli.maps", f"wsol.models.backbones.{backbone}", f"wsol.methods.{method}", *attribution_modules(attribution)]
+    return [
+        "wsol.cli.maps",
+        f"wsol.models.backbones.{backbone}",
+        f"wsol.methods.{method}",
+        *attribution_modules(attribution),
+    ]
 
 
 def image_free_map_roots(method: str) -> list[str]:

@@ -88,7 +88,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that is given twice, which YAML would settle silently in favour of the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.YAMLError(f"key {key!r} is given twice, near line {node.start_mark.line + 1}")
@@ -96,7 +96,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 # PyYAML reads 1e-4 as a string, since YAML 1.1 wants a dot in a float; parameter files are full of such numbers.
-_UniqueKeyLoader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_UniqueKeyLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+.0123456789"),

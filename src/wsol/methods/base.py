@@ -20,7 +20,6 @@ class TrainingMethod:
 
     def build(self, backbone: str, num_classes: int, architecture: dict[str, Any]) -> torch.nn.Module:
         """The network to train: logits (B, K) from `forward`, and class maps for the method's attribution."""
-        import wsol.models.heads.cam  # build finds it by name; named here so that the code closure sees it
         from wsol.models import build
 
         return build(backbone, head="cam", num_classes=num_classes, **located(architecture))

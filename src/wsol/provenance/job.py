@@ -83,7 +83,7 @@ class Job:
         tags = {
             "git.commit": str(self.record.git["commit"]),
             "git.dirty": str(self.record.git["dirty"]),
-            "repro.key": self.key,
+            "inputs.digest": self.key,
         }
         self.run = Observer(lambda: _start_tracking(self.layer, self.cell, self.parameters, tags))
         return self
@@ -100,6 +100,7 @@ class Job:
             for temporary in self._temporaries.values():
                 temporary.unlink(missing_ok=True)
             if finished:
+                self.run.tag("target", next(iter(self.record.outputs), ""))
                 for path, digest in self.record.outputs.items():
                     self.run.tag(f"sha256.{re.sub(r'[^A-Za-z0-9_./-]', '_', path)}", digest)
             self.run.finish("FINISHED" if finished else "FAILED")

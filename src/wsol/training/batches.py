@@ -22,7 +22,7 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
 def training_batches(
     images: Any, labels: np.ndarray, settings: dict[str, Any], seed: int, epoch: int, first: int, device: torch.device
 ) -> Iterator[tuple[int, np.ndarray, torch.Tensor, torch.Tensor]]:
-    """(step, indices, images (B, 3, S, S) float, labels (B,)) from step `first` of an epoch on; the last batch may be short.
+    """(step, indices, images (B, 3, S, S) float, labels (B,)) from step `first` of an epoch on; the last may be short.
 
     Crops and flips are drawn from a stream of their own for each step: a resumed epoch sees the same pictures,
     whatever the number of decoding threads.

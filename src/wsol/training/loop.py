@@ -58,9 +58,9 @@ def train(
 ) -> Trained:
     """Train `method` on `split` under `settings` (`wsol.config.resolve.train_settings`).
 
-    validate(model) -> {"accuracy", "localisation"} in per cent on train-fullsup; the best epoch is the earliest with the
-    highest localisation, the untrained network included, as in the released evaluation code. `state_path` is where a
-    killed run finds itself again; a state made from other inputs (`inputs_digest`, settings, seed) is dropped.
+    validate(model) -> {"accuracy", "localisation"} in per cent on train-fullsup; the best epoch is the earliest with
+    the highest localisation, the untrained network included, as in the released evaluation code. `state_path` is where
+    a killed run finds itself again; a state made from other inputs (`inputs_digest`, settings, seed) is dropped.
 
     Raises TrainingError for an empty class and for a loss that is not finite, naming epoch, step, rate and images.
     """
@@ -85,6 +85,8 @@ def train(
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         scaler.load_state_dict(saved["scaler"])
+        for row in run.history:  # a resumed job is a new run to whoever watches, and its curves begin at the beginning
+            report(row)
     if not run.history:
         _record(run, model, {"epoch": 0}, validate(model), report)
 
@@ -158,7 +160,11 @@ class _Progress:
 
 
 def _record(
-    run: _Progress, model: Any, row: dict[str, float], scores: dict[str, float], report: Callable[[dict[str, float]], None]
+    run: _Progress,
+    model: Any,
+    row: dict[str, float],
+    scores: dict[str, float],
+    report: Callable[[dict[str, float]], None],
 ) -> None:
     row |= {"val_accuracy": scores["accuracy"], "val_localisation": scores["localisation"]}
     if not run.history or scores["localisation"] > max(past["val_localisation"] for past in run.history):
@@ -196,10 +202,8 @@ def _precision(choice: str, device: Any) -> tuple[Any, Any]:
     import torch
 
     if choice == "auto":
-        if device.type == "cuda":
-            choice = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-        else:
-            choice = "float32"
+        on_gpu = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float16"
+        choice = on_gpu if device.type == "cuda" else "float32"
     dtype = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[choice]
     return dtype, torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
 

@@ -17,7 +17,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The saved state, or None if there is none, it is unreadable, or it belongs to other inputs (then it is removed)."""
+    """The saved state; None if there is none, it is unreadable, or it belongs to other inputs (then it is removed)."""
     import torch
 
     if not path.is_file():

@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
             )
             for path in prepared.files:
                 path.replace(job.output_path(arguments.out_dir / path.name))
-        job.run.summary({f"images.{split}": count for split, count in prepared.counts.items()})
+        job.run.summary({f"images/{split}": count for split, count in prepared.counts.items()})
         for split, count in prepared.counts.items():
             print(f"{split}: {count} images, {prepared.instances[split]} boxes or masks")
         print(f"wrote {arguments.out_dir}/*.parquet and classes.json from {prepared.source}")
