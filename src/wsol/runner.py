@@ -226,6 +226,11 @@ def _only_run_here(quiet: bool) -> Iterator[None]:
         yield
 
 
+def end_jobs_with_this_process() -> None:
+    """Called where Snakemake reads its rules: jobs watch this process (`wsol.cli.entry`) and end when it is gone."""
+    os.environ["WSOL_PARENT"] = str(os.getpid())
+
+
 def _die_with_parent() -> None:
     """In the child, before it becomes Snakemake: be killed when the parent is (Linux: PR_SET_PDEATHSIG = 1)."""
     if sys.platform == "linux":

@@ -1,20 +1,7 @@
 """Collectors: one target a layer, at the configured scale. They make no file of their own.
 
-`snakemake --cores all train` trains every model of the scale; dvc.yaml has one stage for each.
+`snakemake --cores all all_checkpoints` trains every model of the scale; dvc.yaml has one stage for each.
 """
-
-from wsol.reports.catalogue import table_specs
-
-VIEW = load_scale(SCALE)
-TRAINED_CELLS = [
-    cell for method in VIEW.methods if is_trained(method) for cell in VIEW.cells(method)
-]
-CELLS_AND_MAPS = [
-    (cell, attribution)
-    for method in VIEW.methods
-    for cell in VIEW.cells(method)
-    for attribution in load_method(method)["attributions"]
-]
 
 
 localrules:
@@ -29,57 +16,44 @@ localrules:
 
 
 rule tables:
-    """The default target: every table of the papers, at the configured scale."""
+    """The default target: every table of the papers."""
     default_target: True
     input:
-        [f"reports/{table}.csv" for table in table_specs()],
+        TARGETS.tables,
 
 
 rule all_data:
     input:
-        [
-            paths.manifest_path(SCALE, dataset, split)
-            for dataset in VIEW.datasets
-            for split in SPLITS
-        ],
+        TARGETS.manifests,
 
 
 rule all_supersets:
     input:
-        [paths.supersets_path(SCALE, dataset) for dataset in VIEW.datasets],
+        TARGETS.supersets,
 
 
 rule all_checkpoints:
     input:
-        [paths.checkpoint_path(cell) for cell in TRAINED_CELLS],
+        TARGETS.checkpoints,
 
 
 rule all_maps:
     input:
-        [
-            paths.maps_path(cell, attribution, split)
-            for cell, attribution in CELLS_AND_MAPS
-            for split in EVALUATED
-        ],
+        TARGETS.maps,
 
 
 rule all_scores:
     input:
-        [
-            paths.score_path(cell, attribution, split)
-            for cell, attribution in CELLS_AND_MAPS
-            for split in EVALUATED
-        ],
+        TARGETS.scores,
 
 
 rule pictures:
+    """Pages of pictures, and the numbers and curves that `dvc metrics` and `dvc plots` show."""
     input:
-        f"reports/{SCALE}/pictures/index.html",
-        "reports/metrics.json",
+        TARGETS.pictures,
 
 
 rule all_reports:
     input:
-        [f"reports/{table}.csv" for table in table_specs()],
-        f"reports/{SCALE}/pictures/index.html",
-        "reports/metrics.json",
+        TARGETS.tables,
+        TARGETS.pictures,

@@ -4,23 +4,11 @@ Makes: data/<scale>/<dataset>/{images.zip (synthetic only), <split>.parquet, cla
 """
 
 
-def raw_source(wildcards):
-    """The archive that the manifests describe: rendered for a synthetic data set, else the first of its paths that exists."""
-    source = load_dataset(wildcards.dataset)["source"]
-    if source["kind"] == "synthetic":
-        return paths.data_folder(wildcards.scale, wildcards.dataset) + "/images.zip"
-    from wsol.data.prepare import metadata_path, select_source
-
-    parameters = load_dataset(wildcards.dataset)
-    chosen = select_source(parameters, "")
-    return str(paths.raw_data_root() / chosen.removeprefix("raw:"))
-
-
 rule render_images:
     input:
-        settings=settings("data", "{dataset}"),
-        environment=environment,
-        code=code(roots.render_roots),
+        settings=inputs.settings("data", "{dataset}"),
+        environment=inputs.environment,
+        code=inputs.code(roots.render_roots),
     output:
         images="data/{scale}/{dataset}/images.zip",
         prov="data/{scale}/{dataset}/images.prov.json",
@@ -39,12 +27,10 @@ rule render_images:
 
 rule write_manifests:
     input:
-        settings=settings("data", "{dataset}"),
-        environment=environment,
-        source=raw_source,
-        code=lambda w: code_closure(
-            *roots.manifest_roots(load_dataset(w.dataset)["reader"])
-        ),
+        settings=inputs.settings("data", "{dataset}"),
+        environment=inputs.environment,
+        source=inputs.archive,
+        code=inputs.manifest_code,
     output:
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=SPLITS),
         classes="data/{scale}/{dataset}/classes.json",
@@ -65,7 +51,7 @@ rule write_manifests:
 rule preview_data:
     input:
         images="data/{scale}/{dataset}/images.zip",
-        code=code(roots.preview_roots),
+        code=inputs.code(roots.preview_roots),
     output:
         sheet=report(
             "reports/{scale}/preview/{dataset}.png",

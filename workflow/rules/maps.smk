@@ -7,20 +7,15 @@ MAPS = "results/{scale}/maps/" + CELL + "/{attribution}"
 STILL_MAPS = "results/{scale}/maps/{dataset}/none/{method}/s0/{attribution}"
 
 
-def supersets_of(wildcards):
-    needed = "+" in wildcards.attribution
-    return [paths.supersets_path(wildcards.scale, wildcards.dataset)] if needed else []
-
-
 rule extract_maps:
     input:
-        settings=settings("maps", "{method}", "{attribution}"),
-        environment=environment,
+        settings=inputs.settings("maps", "{method}", "{attribution}"),
+        environment=inputs.environment,
         model="results/{scale}/checkpoints/" + CELL + "/model.safetensors",
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
-        images=raw_source,
-        supersets=supersets_of,
-        code=code(roots.map_roots, "{backbone}", "{method}", "{attribution}"),
+        images=inputs.archive,
+        supersets=inputs.supersets,
+        code=inputs.code(roots.map_roots, "{backbone}", "{method}", "{attribution}"),
     output:
         maps=expand(
             MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
@@ -37,7 +32,7 @@ rule extract_maps:
     resources:
         mem_mb=3000,
         runtime=240,
-        gpu=gpu_share(),
+        gpu=GPU,
     params:
         supersets=lambda w, input: (
             f"--supersets {input.supersets[0]}" if "+" in w.attribution else ""
@@ -51,10 +46,10 @@ rule extract_maps:
 rule repeat_still_map:
     """A method without a network gives every image the same map; it is stored once."""
     input:
-        settings=settings("maps", "{method}", "{attribution}"),
-        environment=environment,
+        settings=inputs.settings("maps", "{method}", "{attribution}"),
+        environment=inputs.environment,
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
-        code=code(roots.image_free_map_roots, "{method}"),
+        code=inputs.code(roots.image_free_map_roots, "{method}"),
     output:
         maps=expand(
             STILL_MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",

@@ -9,15 +9,15 @@ SCORES = "results/{scale}/scores/" + CELL + "/{attribution}"
 
 rule score_maps:
     input:
-        settings=settings("scores", "{dataset}"),
-        environment=environment,
+        settings=inputs.settings("scores", "{dataset}"),
+        environment=inputs.environment,
         maps=expand(
             MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
             split=EVALUATED,
         ),
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
-        images=raw_source,
-        code=code(roots.score_roots, "{dataset}"),
+        images=inputs.archive,
+        code=inputs.code(roots.score_roots, "{dataset}"),
     output:
         scores=expand(
             SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.json",

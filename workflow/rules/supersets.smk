@@ -7,18 +7,12 @@ WNIDS = "params/datasets/imagenet1k.wnids.txt"
 ANNOTATION = "params/supersets/imagenet.yaml"
 
 
-def wordnet_inputs(wildcards):
-    if load_dataset(wildcards.dataset)["supersets"]["rule"] != "wordnet":
-        return []
-    return [str(paths.wordnet_nouns()), ANNOTATION]
-
-
 rule map_supersets:
     input:
-        settings=settings("supersets", "{dataset}"),
+        settings=inputs.settings("supersets", "{dataset}"),
         classes="data/{scale}/{dataset}/classes.json",
-        wordnet=wordnet_inputs,
-        code=code(roots.superset_roots),
+        wordnet=inputs.wordnet,
+        code=inputs.code(roots.superset_roots),
     output:
         supersets="results/{scale}/supersets/{dataset}/supersets.json",
         prov="results/{scale}/supersets/{dataset}/supersets.prov.json",
@@ -43,7 +37,7 @@ rule count_supersets:
         annotation=ANNOTATION,
         published="params/papers/calm/table_a.published.csv",
         spec="params/papers/calm/table_a.yaml",
-        code=code(roots.superset_roots),
+        code=inputs.code(roots.superset_roots),
     output:
         table=report(
             "reports/tableA{mode}.csv",

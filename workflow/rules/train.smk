@@ -3,30 +3,17 @@
 Makes: results/<scale>/checkpoints/<cell>/{model,best,last}.safetensors and train.csv.
 """
 
-from wsol.data.images import resolve_source
-
-
-def pretrained_weights(wildcards):
-    chosen = load_scale(wildcards.scale).settings["backbones"][wildcards.backbone][
-        "pretrained"
-    ]
-    return [str(resolve_source(chosen))] if chosen else []
-
 
 rule train_model:
     input:
-        settings=settings("train", "{dataset}", "{backbone}", "{method}"),
-        environment=environment,
+        settings=inputs.settings("train", "{dataset}", "{backbone}", "{method}"),
+        environment=inputs.environment,
         train="data/{scale}/{dataset}/train-weaksup.parquet",
         val="data/{scale}/{dataset}/train-fullsup.parquet",
         classes="data/{scale}/{dataset}/classes.json",
-        images=raw_source,
-        weights=pretrained_weights,
-        code=lambda w: code_closure(
-            *roots.train_roots(
-                w.dataset, w.backbone, w.method, first_attribution(w.method)
-            )
-        ),
+        images=inputs.archive,
+        weights=inputs.pretrained_weights,
+        code=inputs.train_code,
     output:
         model="results/{scale}/checkpoints/" + CELL + "/model.safetensors",
         best="results/{scale}/checkpoints/" + CELL + "/best.safetensors",
@@ -41,7 +28,7 @@ rule train_model:
     resources:
         mem_mb=4000,
         runtime=24 * 60,
-        gpu=gpu_share(),
+        gpu=GPU,
     shell:
         "python -m wsol.cli.train --settings {input.settings} --train {input.train} --val {input.val}"
         " --classes {input.classes} --seed {wildcards.seed}"

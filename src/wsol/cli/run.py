@@ -22,10 +22,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    own, _, passed = (
-        (argv, "", []) if "--" not in argv else (argv[: argv.index("--")], "--", argv[argv.index("--") + 1 :])
-    )
-    arguments = parser().parse_args(own)
+    split = argv.index("--") if "--" in argv else len(argv)
+    passed = argv[split + 1 :]
+    arguments = parser().parse_args(argv[:split])
     scale = ["--config", f"scale={arguments.scale}"] if arguments.scale else []
     return run_workflow([*arguments.targets, *passed, *scale], cores=arguments.cores, quiet=arguments.quiet)
 

@@ -115,9 +115,7 @@ def main(argv: list[str]) -> int:
         _write_history(job.output_path(out / "train.csv"), trained.history)
         job.run.summary({"epoch": chosen, **{k: v for k, v in trained.history[chosen].items() if k != "epoch"}})
         job.run.artifact(out / "train.csv")
-        print(
-            f"wrote {out}/model.safetensors (epoch {chosen} of {last_epoch}; best on train-fullsup {trained.best_epoch})"
-        )
+        print(f"wrote {out}/model.safetensors: epoch {chosen} of {last_epoch}; best epoch {trained.best_epoch}")
     arguments.state.unlink(missing_ok=True)
     return 0
 

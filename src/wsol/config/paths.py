@@ -55,6 +55,10 @@ def checkpoint_path(cell: Cell, which: str = "model") -> str:
     return f"results/{cell.scale}/checkpoints/{cell.folder}/{which}.safetensors"
 
 
+def history_path(cell: Cell) -> str:
+    return f"results/{cell.scale}/checkpoints/{cell.folder}/train.csv"
+
+
 def maps_path(cell: Cell, attribution: str, split: str) -> str:
     return f"results/{cell.scale}/maps/{cell.folder}/{attribution}.{split}.safetensors"
 

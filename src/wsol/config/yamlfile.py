@@ -48,6 +48,14 @@ def check(value: Any, schema: str, origin: str) -> None:
     _fill_defaults(value, document)
 
 
+def check_configuration(config: dict[str, Any]) -> None:
+    """Exit with a plain message unless Snakemake's configuration fits params/config.yaml's schema."""
+    try:
+        check(config, "config", "the configuration (params/config.yaml and --config)")
+    except ParameterError as error:
+        raise SystemExit(f"wsol: {error}") from None
+
+
 def _explain(error: Any) -> str:
     where = ".".join(str(part) for part in error.absolute_path) or "the top level"
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):

@@ -1,0 +1,1 @@
+"""What the rules ask of the package: input functions and lists of targets. No job imports this."""

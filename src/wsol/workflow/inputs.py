@@ -1,0 +1,143 @@
+"""Input functions of the rules: from a job's wildcards to the files that it reads.
+
+Whatever can change a job's bytes must be a file among its inputs: data, resolved settings, code, and the versions of
+the packages that compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from wsol.config import paths, roots
+from wsol.config.resolve import environment_file, parameter_file
+from wsol.config.scale import load_dataset, load_method, load_scale
+from wsol.data.images import resolve_source
+from wsol.data.prepare import select_source
+from wsol.provenance.closure import code_closure
+from wsol.reports.catalogue import table_specs
+from wsol.reports.cells import ScaleView, required_cells
+from wsol.reports.cells import score_path as table_score_path
+from wsol.reports.spec import input_files, load_spec
+
+Wildcards = Any
+InputFunction = Callable[[Wildcards], Any]
+
+
+def settings(layer: str, *names: str) -> InputFunction:
+    """The resolved settings of a job; names may hold wildcards. They are written first if they changed."""
+
+    def path(wildcards: Wildcards) -> str:
+        return parameter_file(wildcards.scale, layer, *(name.format(**wildcards) for name in names))
+
+    return path
+
+
+def environment(wildcards: Wildcards) -> str:
+    return environment_file(wildcards.scale)
+
+
+def code(modules: Callable[..., list[str]], *names: str) -> InputFunction:
+    """The package files that a job of these roots can reach; names may hold wildcards."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        return code_closure(*modules(*(name.format(**wildcards) for name in names)))
+
+    return files
+
+
+def manifest_code(wildcards: Wildcards) -> list[str]:
+    return code_closure(*roots.manifest_roots(load_dataset(wildcards.dataset)["reader"]))
+
+
+def train_code(wildcards: Wildcards) -> list[str]:
+    attribution = next(iter(load_method(wildcards.method)["attributions"]))
+    return code_closure(*roots.train_roots(wildcards.dataset, wildcards.backbone, wildcards.method, attribution))
+
+
+def archive(wildcards: Wildcards) -> str:
+    """What the manifests describe: the rendered archive of a synthetic data set, else its raw archive or folder."""
+    folder = paths.data_folder(wildcards.scale, wildcards.dataset)
+    return str(resolve_source(select_source(load_dataset(wildcards.dataset), folder)))
+
+
+def pretrained_weights(wildcards: Wildcards) -> list[str]:
+    chosen = load_scale(wildcards.scale).settings["backbones"][wildcards.backbone]["pretrained"]
+    return [str(resolve_source(chosen))] if chosen else []
+
+
+def wordnet(wildcards: Wildcards) -> list[str]:
+    """WordNet and its annotation, where the data set's supersets come from there."""
+    if load_dataset(wildcards.dataset)["supersets"]["rule"] != "wordnet":
+        return []
+    return [str(paths.wordnet_nouns()), "params/supersets/imagenet.yaml"]
+
+
+def supersets(wildcards: Wildcards) -> list[str]:
+    """The data set's supersets, for an attribution with an aggregation."""
+    needed = "+" in wildcards.attribution
+    return [paths.supersets_path(wildcards.scale, wildcards.dataset)] if needed else []
+
+
+def released_metadata() -> list[str]:
+    root = paths.raw_data_root() / "wsol-metadata"
+    files = ("class_labels", "image_ids", "image_sizes", "localization")
+    return [
+        str(root / name / split / f"{file}.txt")
+        for name in ("CUB", "ILSVRC")
+        for split in ("val", "test")
+        for file in files
+    ]
+
+
+def table_settings(configured: str) -> InputFunction:
+    """What a table needs to know of its scale: that of its path, or the configured one."""
+    return lambda wildcards: parameter_file(_scale(wildcards, configured), "reports", wildcards.table)
+
+
+def table_definition(wildcards: Wildcards) -> list[str]:
+    return input_files(table_specs()[wildcards.table])
+
+
+def table_scores(configured: str) -> InputFunction:
+    """The score file of every cell that the table can have at its scale."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        scale = _scale(wildcards, configured)
+        view = ScaleView.from_settings(load_scale(scale).as_view_settings())
+        needed = required_cells(load_spec(table_specs()[wildcards.table]), view)
+        return sorted({table_score_path(scale, key) for key in needed})
+
+    return files
+
+
+def shown_maps(wildcards: Wildcards) -> list[str]:
+    return [paths.maps_path(cell, name, "test") for cell, name in _shown(wildcards)]
+
+
+def shown_scores(wildcards: Wildcards) -> list[str]:
+    return [paths.score_path(cell, name, "test") for cell, name in _shown(wildcards)]
+
+
+def picture_pages(wildcards: Wildcards) -> list[str]:
+    scale = wildcards.scale
+    return [f"reports/{scale}/pictures/{dataset}.png" for dataset in load_scale(scale).datasets]
+
+
+def gpu_share(device: str) -> int:
+    """One GPU a job where there is one and it may be used; the profile says how many there are."""
+    return int(device != "cpu" and Path("/proc/driver/nvidia/gpus").is_dir())
+
+
+def _shown(wildcards: Wildcards) -> Iterable[tuple[paths.Cell, str]]:
+    """(cell, attribution) of every column of a picture page: the first backbone and seed of the scale."""
+    view = load_scale(wildcards.scale)
+    for method in view.methods:
+        cell = next(cell for cell in view.cells(method) if cell.dataset == wildcards.dataset)
+        for attribution in load_method(method)["attributions"]:
+            yield cell, attribution
+
+
+def _scale(wildcards: Wildcards, configured: str) -> str:
+    return getattr(wildcards, "scale", configured)

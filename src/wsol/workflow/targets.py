@@ -1,0 +1,72 @@
+"""Lists of targets: every artefact of a layer at one scale."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from wsol.config import paths
+from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
+from wsol.config.scale import load_method, load_scale
+from wsol.reports.catalogue import table_specs
+
+
+class Targets:
+    """The artefacts of a scale, layer by layer."""
+
+    def __init__(self, scale: str) -> None:
+        self.scale = scale
+        self._view = load_scale(scale)
+
+    @cached_property
+    def trained_cells(self) -> list[Cell]:
+        trained = [method for method in self._view.methods if load_method(method)["trained"]]
+        return [cell for method in trained for cell in self._view.cells(method)]
+
+    @cached_property
+    def attributions(self) -> list[tuple[Cell, str]]:
+        return [
+            (cell, attribution)
+            for method in self._view.methods
+            for cell in self._view.cells(method)
+            for attribution in load_method(method)["attributions"]
+        ]
+
+    @property
+    def manifests(self) -> list[str]:
+        return [paths.manifest_path(self.scale, name, split) for name in self._view.datasets for split in SPLITS]
+
+    @property
+    def supersets(self) -> list[str]:
+        return [paths.supersets_path(self.scale, name) for name in self._view.datasets]
+
+    @property
+    def checkpoints(self) -> list[str]:
+        return [paths.checkpoint_path(cell) for cell in self.trained_cells]
+
+    @property
+    def histories(self) -> list[str]:
+        return [paths.history_path(cell) for cell in self.trained_cells]
+
+    @property
+    def maps(self) -> list[str]:
+        return [paths.maps_path(cell, name, split) for cell, name in self.attributions for split in EVALUATED_SPLITS]
+
+    @property
+    def scores(self) -> list[str]:
+        return [paths.score_path(cell, name, split) for cell, name in self.attributions for split in EVALUATED_SPLITS]
+
+    @property
+    def test_scores(self) -> list[str]:
+        return [paths.score_path(cell, name, "test") for cell, name in self.attributions]
+
+    @property
+    def tables(self) -> list[str]:
+        return [f"reports/{table}.csv" for table in table_specs()]
+
+    @property
+    def tidy_tables(self) -> list[str]:
+        return [f"reports/{table}.cells.csv" for table in table_specs()]
+
+    @property
+    def pictures(self) -> list[str]:
+        return [f"reports/{self.scale}/pictures/index.html", "reports/metrics.json"]
