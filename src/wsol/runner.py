@@ -226,8 +226,12 @@ def _only_run_here(quiet: bool) -> Iterator[None]:
         yield
 
 
-def end_jobs_with_this_process() -> None:
-    """Called where Snakemake reads its rules: jobs watch this process (`wsol.cli.entry`) and end when it is gone."""
+def hand_to_jobs(device: str) -> None:
+    """Called where Snakemake reads its rules: what jobs find in their environment.
+
+    They run networks on `device`, and end when this process is gone (`wsol.cli.entry`).
+    """
+    os.environ["WSOL_DEVICE"] = device
     os.environ["WSOL_PARENT"] = str(os.getpid())
 
 

@@ -9,20 +9,19 @@ from pathlib import Path
 from wsol.config import paths, roots
 from wsol.config.yamlfile import check_configuration
 from wsol.reports.catalogue import table_specs
-from wsol.runner import end_jobs_with_this_process
+from wsol.runner import hand_to_jobs
 from wsol.workflow import inputs
 from wsol.workflow.targets import Targets
 
 # The interpreter that runs Snakemake runs the jobs, also where the environment was not activated.
 shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
-end_jobs_with_this_process()
 check_configuration(config)
+hand_to_jobs(config["device"])
 
 SCALE = config["scale"]
 TARGETS = Targets(SCALE)
 SPLITS = paths.SPLITS
 EVALUATED = paths.EVALUATED_SPLITS
-CELL = "{dataset}/{backbone}/{method}/s{seed}"
 GPU = inputs.gpu_share(config["device"])
 
 

@@ -3,29 +3,26 @@
 Makes: results/<scale>/maps/<cell>/<attribution>.<split>.safetensors, both splits in one job.
 """
 
-MAPS = "results/{scale}/maps/" + CELL + "/{attribution}"
-STILL_MAPS = "results/{scale}/maps/{dataset}/none/{method}/s0/{attribution}"
-
 
 rule extract_maps:
     input:
         settings=inputs.settings("maps", "{method}", "{attribution}"),
         environment=inputs.environment,
-        model="results/{scale}/checkpoints/" + CELL + "/model.safetensors",
+        model="results/{scale}/checkpoints/{dataset}/{backbone}/{method}/s{seed}/model.safetensors",
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
         images=inputs.archive,
         supersets=inputs.supersets,
         code=inputs.code(roots.map_roots, "{backbone}", "{method}", "{attribution}"),
     output:
         maps=expand(
-            MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
+            "results/{{scale}}/maps/{{dataset}}/{{backbone}}/{{method}}/s{{seed}}/{{attribution}}.{split}.safetensors",
             split=EVALUATED,
         ),
-        prov=MAPS + ".prov.json",
+        prov="results/{scale}/maps/{dataset}/{backbone}/{method}/s{seed}/{attribution}.prov.json",
     log:
-        "logs/{scale}/maps/" + CELL + "/{attribution}.log",
+        "logs/{scale}/maps/{dataset}/{backbone}/{method}/s{seed}/{attribution}.log",
     benchmark:
-        "logs/{scale}/maps/" + CELL + "/{attribution}.tsv"
+        "logs/{scale}/maps/{dataset}/{backbone}/{method}/s{seed}/{attribution}.tsv"
     wildcard_constraints:
         backbone="(?!none)[a-z0-9_]+",
     threads: 1
@@ -40,7 +37,7 @@ rule extract_maps:
     shell:
         "python -m wsol.cli.maps --settings {input.settings} --model {input.model}"
         " --manifests {input.manifests} {params.supersets}"
-        " --out {output.maps} --device {config[device]} --sidecar {output.prov} > {log} 2>&1"
+        " --out {output.maps} --sidecar {output.prov} > {log} 2>&1"
 
 
 rule repeat_still_map:
@@ -52,10 +49,10 @@ rule repeat_still_map:
         code=inputs.code(roots.image_free_map_roots, "{method}"),
     output:
         maps=expand(
-            STILL_MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
+            "results/{{scale}}/maps/{{dataset}}/none/{{method}}/s0/{{attribution}}.{split}.safetensors",
             split=EVALUATED,
         ),
-        prov=STILL_MAPS + ".prov.json",
+        prov="results/{scale}/maps/{dataset}/none/{method}/s0/{attribution}.prov.json",
     log:
         "logs/{scale}/maps/{dataset}/none/{method}/s0/{attribution}.log",
     benchmark:

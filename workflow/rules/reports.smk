@@ -79,7 +79,7 @@ rule score_center_baseline:
         mem_mb=2000,
         runtime=10,
     params:
-        metadata=str(paths.raw_data_root()) + "/wsol-metadata",
+        metadata=paths.raw_data_root() / "wsol-metadata",
     shell:
         "python -m wsol.cli.center --metadata {params.metadata} --published {input.published}"
         " --metric {input.metric} --out {output.table} --sidecar {output.prov} > {log} 2>&1"

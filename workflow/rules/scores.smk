@@ -4,15 +4,13 @@ Makes: results/<scale>/scores/<cell>/<attribution>.<split>.{json,images.parquet}
 chosen on the split itself and at the one frozen on train-fullsup, and each image's hits.
 """
 
-SCORES = "results/{scale}/scores/" + CELL + "/{attribution}"
-
 
 rule score_maps:
     input:
         settings=inputs.settings("scores", "{dataset}"),
         environment=inputs.environment,
         maps=expand(
-            MAPS.replace("{", "{{").replace("}", "}}") + ".{split}.safetensors",
+            "results/{{scale}}/maps/{{dataset}}/{{backbone}}/{{method}}/s{{seed}}/{{attribution}}.{split}.safetensors",
             split=EVALUATED,
         ),
         manifests=expand("data/{{scale}}/{{dataset}}/{split}.parquet", split=EVALUATED),
@@ -20,18 +18,18 @@ rule score_maps:
         code=inputs.code(roots.score_roots, "{dataset}"),
     output:
         scores=expand(
-            SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.json",
+            "results/{{scale}}/scores/{{dataset}}/{{backbone}}/{{method}}/s{{seed}}/{{attribution}}.{split}.json",
             split=EVALUATED,
         ),
         images=expand(
-            SCORES.replace("{", "{{").replace("}", "}}") + ".{split}.images.parquet",
+            "results/{{scale}}/scores/{{dataset}}/{{backbone}}/{{method}}/s{{seed}}/{{attribution}}.{split}.images.parquet",
             split=EVALUATED,
         ),
-        prov=SCORES + ".prov.json",
+        prov="results/{scale}/scores/{dataset}/{backbone}/{method}/s{seed}/{attribution}.prov.json",
     log:
-        "logs/{scale}/scores/" + CELL + "/{attribution}.log",
+        "logs/{scale}/scores/{dataset}/{backbone}/{method}/s{seed}/{attribution}.log",
     benchmark:
-        "logs/{scale}/scores/" + CELL + "/{attribution}.tsv"
+        "logs/{scale}/scores/{dataset}/{backbone}/{method}/s{seed}/{attribution}.tsv"
     threads: 1
     resources:
         mem_mb=2000,

@@ -15,15 +15,15 @@ rule train_model:
         weights=inputs.pretrained_weights,
         code=inputs.train_code,
     output:
-        model="results/{scale}/checkpoints/" + CELL + "/model.safetensors",
-        best="results/{scale}/checkpoints/" + CELL + "/best.safetensors",
-        last="results/{scale}/checkpoints/" + CELL + "/last.safetensors",
-        history="results/{scale}/checkpoints/" + CELL + "/train.csv",
-        prov="results/{scale}/checkpoints/" + CELL + "/train.prov.json",
+        model="results/{scale}/checkpoints/{dataset}/{backbone}/{method}/s{seed}/model.safetensors",
+        best="results/{scale}/checkpoints/{dataset}/{backbone}/{method}/s{seed}/best.safetensors",
+        last="results/{scale}/checkpoints/{dataset}/{backbone}/{method}/s{seed}/last.safetensors",
+        history="results/{scale}/checkpoints/{dataset}/{backbone}/{method}/s{seed}/train.csv",
+        prov="results/{scale}/checkpoints/{dataset}/{backbone}/{method}/s{seed}/train.prov.json",
     log:
-        "logs/{scale}/train/" + CELL + ".log",
+        "logs/{scale}/train/{dataset}/{backbone}/{method}/s{seed}.log",
     benchmark:
-        "logs/{scale}/train/" + CELL + ".tsv"
+        "logs/{scale}/train/{dataset}/{backbone}/{method}/s{seed}.tsv"
     threads: 2
     resources:
         mem_mb=4000,
@@ -32,8 +32,6 @@ rule train_model:
     shell:
         "python -m wsol.cli.train --settings {input.settings} --train {input.train} --val {input.val}"
         " --classes {input.classes} --seed {wildcards.seed}"
-        " --out-dir results/{wildcards.scale}/checkpoints/{wildcards.dataset}/{wildcards.backbone}"
-        "/{wildcards.method}/s{wildcards.seed}"
-        " --state scratch/{wildcards.scale}/{wildcards.dataset}/{wildcards.backbone}"
-        "/{wildcards.method}/s{wildcards.seed}/state.pt"
-        " --device {config[device]} --sidecar {output.prov} > {log} 2>&1"
+        " --out-dir $(dirname {output.model})"
+        " --state scratch/{wildcards.scale}/{wildcards.dataset}/{wildcards.backbone}/{wildcards.method}/s{wildcards.seed}/state.pt"
+        " --sidecar {output.prov} > {log} 2>&1"

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wsol.data.manifest import Manifest
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """`--device`; under Snakemake the configuration's choice comes in $WSOL_DEVICE."""
+    # Not a parameter of the rules: choosing another device must not make Snakemake run everything anew. The sidecar
+    # says which device it was.
+    default = os.environ.get("WSOL_DEVICE", "auto")
+    parser.add_argument("--device", default=default, choices=["auto", "cpu", "cuda"])
 
 
 def archive_input(manifest: Manifest) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wsol.cli.common import archive_input, environment_input
+from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
 from wsol.config.paths import NO_BACKBONE, Cell
 from wsol.config.roots import image_free_map_roots, map_roots
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--manifests", type=Path, nargs="+", required=True, help="one manifest a split")
     result.add_argument("--supersets", type=Path, help="supersets.json, for an attribution with an aggregation")
     result.add_argument("--out", type=Path, nargs="+", required=True, help="one file a manifest, in the same order")
-    result.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add_device(result)
     result.add_argument("--threads", type=int, default=1)
     result.add_argument("--sidecar", type=Path, required=True)
     return result

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from wsol.cli.common import archive_input, environment_input
+from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
 from wsol.config.roots import train_roots
 from wsol.files import atomic_path, read_json
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--seed", type=int, required=True)
     result.add_argument("--out-dir", type=Path, required=True, help="where model, best, last and train.csv go")
     result.add_argument("--state", type=Path, required=True, help="where a killed run finds itself again")
-    result.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add_device(result)
     result.add_argument("--sidecar", type=Path, required=True)
     return result
 

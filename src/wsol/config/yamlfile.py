@@ -6,6 +6,7 @@ import copy
 import difflib
 import functools
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def _explain(error: Any) -> str:
     where = ".".join(str(part) for part in error.absolute_path) or "the top level"
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))
+        unknown = sorted(set(error.instance) - set(known), key=str)
         near = difflib.get_close_matches(str(unknown[0]), known, n=1) if unknown else []
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return f"unknown key {', '.join(repr(key) for key in unknown)} at {where}{hint} (known: {', '.join(known)})"
@@ -102,6 +103,15 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.YAMLError(f"key {key!r} is given twice, near line {node.start_mark.line + 1}")
         return super().construct_mapping(node, deep)
 
+    def construct_finite(self, node: yaml.ScalarNode) -> float:
+        """A float; NaN passes every range check, and JSON has no word for it nor for infinity."""
+        value = self.construct_yaml_float(node)
+        if not math.isfinite(value):
+            raise yaml.YAMLError(f"{node.value} near line {node.start_mark.line + 1}; give a finite number")
+        return value
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:float", _UniqueKeyLoader.construct_finite)
 
 # PyYAML reads 1e-4 as a string, since YAML 1.1 wants a dot in a float; parameter files are full of such numbers.
 _UniqueKeyLoader.add_implicit_resolver(
