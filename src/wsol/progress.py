@@ -13,7 +13,7 @@ class ProgressFile:
     def __init__(self, name: str) -> None:
         folder = os.environ.get("WSOL_PROGRESS")
         self._path = Path(folder) / name.replace("/", "__") if folder else None
-        self._last = 0.0
+        self._last = -1.0
 
     def __call__(self, fraction: float, note: str = "") -> None:
         now = time.monotonic()

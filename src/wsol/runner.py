@@ -23,7 +23,9 @@ LOCK = Path(".snakemake/wsol.lock")
 FIRST_GUESS: defaultdict[str, float] = defaultdict(lambda: 3.0, train_model=90.0, render_images=15.0, score_maps=5.0)
 
 _RULE = re.compile(r"^(?:local)?rule (\w+):")
+_ERROR = re.compile(r"^Error in rule (\w+):")
 _JOBID = re.compile(r"^\s+jobid: (\d+)")
+_THREADS = re.compile(r"^\s+threads: (\d+)")
 _FINISHED = re.compile(r"^Finished jobid: (\d+)")
 _STEPS = re.compile(r"^(\d+) of (\d+) steps")
 _STAT = re.compile(r"^(\w+)\s+(\d+)\s*$")
@@ -38,6 +40,7 @@ class Board:
         self.waiting: Counter[str] = Counter()
         self.running: dict[str, tuple[str, float]] = {}
         self.seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self.threads: dict[str, int] = {}
         self.done = 0
         self.total = 0
         self._rule = ""
@@ -54,9 +57,17 @@ class Board:
                 self.waiting[found[1]] = int(found[2])
         elif found := _RULE.match(line):
             self._rule = found[1]
+            self.threads[self._rule] = 1  # where Snakemake says nothing
+        elif _ERROR.match(line):
+            self._rule = ""
         elif found := _JOBID.match(line):
-            self.running[found[1]] = (self._rule, self._clock())
-            self.waiting[self._rule] -= 1
+            if self._rule:
+                self.running[found[1]] = (self._rule, self._clock())
+                self.waiting[self._rule] -= 1
+            else:
+                self.running.pop(found[1], None)
+        elif self._rule and (found := _THREADS.match(line)):
+            self.threads[self._rule] = int(found[1])
         elif found := _FINISHED.match(line):
             rule, start = self.running.pop(found[1], ("", self._clock()))
             self.seconds[rule].append(self._clock() - start)
@@ -65,25 +76,32 @@ class Board:
 
     def seconds_left(self, fractions: dict[str, float]) -> float:
         """Estimated seconds until the end; `fractions` maps a rule to how far its running job says it is."""
-        work = 0.0
+        work = longest = 0.0
         for rule, count in self.waiting.items():
-            work += max(0, count) * self._expected(rule, fractions)
+            work += max(0, count) * self._expected(rule, fractions) * self._share(rule)
         for rule, start in self.running.values():
             spent = self._clock() - start
             fraction = fractions.get(rule, 0.0)
             # A job's own word counts once it has seen enough of its work to be believed.
-            work += spent * (1 - fraction) / fraction if fraction > 0.03 else max(0.0, self._expected(rule, {}) - spent)
-        return work
+            left = spent * (1 - fraction) / fraction if fraction > 0.03 else self._expected(rule, {}) - spent
+            work += max(0.0, left) * self._share(rule)
+            longest = max(longest, left)
+        return max(work, longest)
 
     def _expected(self, rule: str, fractions: dict[str, float]) -> float:
+        """Seconds from the start of a job to its end."""
         seen = self.seconds[rule]
         if seen:
             return sorted(seen)[len(seen) // 2]
         running = [self._clock() - start for name, start in self.running.values() if name == rule]
         if running and fractions.get(rule, 0) > 0.03:
             return running[0] / fractions[rule]
-        whole_machine = rule == "train_model"
-        return FIRST_GUESS[rule] / (1 if whole_machine else self.cores)
+        return FIRST_GUESS[rule]
+
+    def _share(self, rule: str) -> float:
+        """Share of the machine that a job takes: the rest is for others meanwhile."""
+        threads = self.threads.get(rule, self.cores if rule == "train_model" else 1)
+        return min(threads, self.cores) / self.cores
 
 
 def run_workflow(arguments: Sequence[str], *, cores: str = "all", quiet: bool = False) -> int:

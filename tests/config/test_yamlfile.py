@@ -204,5 +204,5 @@ def test_a_key_given_twice_is_refused(toy: Path, text: str) -> None:
 
 
 def test_check_names_the_origin_it_is_given(toy: Path) -> None:
-    with pytest.raises(ParameterError, match="^the command line: unknown key 'rat'"):
+    with pytest.raises(ParameterError, match=r"^the command line: unknown key 'rat'"):
         check({"name": "a", "rat": 1}, "toy", "the command line")

@@ -55,6 +55,9 @@ def run(command: str, folder: Path) -> str:
         "PYTHONPATH": str(folder / "src"),
         "WSOL_TRACKING": "off",
     }
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        # Every job is a process of its own; without byte code each would compile torch anew.
+        environment["PYTHONPYCACHEPREFIX"] = str(folder.parent / "bytecode")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
     )

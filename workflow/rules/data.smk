@@ -16,7 +16,7 @@ rule render_images:
         "logs/{scale}/data/{dataset}.render.log",
     benchmark:
         "logs/{scale}/data/{dataset}.render.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=1500,
         runtime=30,

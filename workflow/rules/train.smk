@@ -24,7 +24,7 @@ rule train_model:
         "logs/{scale}/train/{dataset}/{backbone}/{method}/s{seed}.log",
     benchmark:
         "logs/{scale}/train/{dataset}/{backbone}/{method}/s{seed}.tsv"
-    threads: 2
+    threads: inputs.train_threads
     resources:
         mem_mb=4000,
         runtime=24 * 60,

@@ -16,6 +16,7 @@ def class_maps(model: torch.nn.Module, images: torch.Tensor) -> tuple[torch.Tens
 def attribute(model: torch.nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Maps (B, h, w) of the target classes; no ReLU. Targets (B,) must be class indices of the network."""
     maps, _ = class_maps(model, images)
-    if targets.min() < 0 or targets.max() >= maps.shape[1]:
-        raise ParameterError(f"target {int(targets.max())} is no class of a network with {maps.shape[1]} classes")
+    wrong = targets[(targets < 0) | (targets >= maps.shape[1])]
+    if len(wrong):
+        raise ParameterError(f"target {int(wrong[0])} is no class of a network with {maps.shape[1]} classes")
     return maps[torch.arange(len(targets), device=maps.device), targets]

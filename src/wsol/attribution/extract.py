@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -36,18 +35,19 @@ def extract_maps(
 
     base, _, aggregation = attribution.partition("+")
     module = load(base)
+    combine = load(aggregation).aggregate if aggregation else None
     model.eval()
     maps, predictions = [], []
     members = _membership(supersets, aggregation)
-    with torch.inference_mode():
+    # Not inference mode: an attribution that needs gradients turns them on for itself.
+    with torch.no_grad():
         for start in range(0, len(labels), batch_size):
             chosen = np.arange(start, min(start + batch_size, len(labels)))
             pixels = eval_batch(torch.from_numpy(images.batch(chosen)).to(device))
             classes = torch.from_numpy(labels[chosen]).to(device)
             every, logits = module.class_maps(model, pixels, **options)
-            if aggregation:
-                assert members is not None
-                combine = importlib.import_module(f"wsol.attribution.{aggregation}").aggregate
+            if combine is not None:
+                _check_classes(members, every.shape[1])
                 maps.append(combine(every, members.to(device)[classes]).float().cpu().numpy())
             else:
                 maps.append(every[torch.arange(len(chosen), device=every.device), classes].float().cpu().numpy())
@@ -72,5 +72,19 @@ def _membership(supersets: list[list[int]] | None, aggregation: str) -> Any:
     for index, superset in enumerate(supersets):
         if index not in superset:
             raise DataError(f"class {index} is not in its own superset {superset}; make supersets.json again")
+        for member in superset:
+            if not 0 <= member < len(supersets):
+                raise DataError(
+                    f"the superset of class {index} names class {member}, but there are {len(supersets)} classes; "
+                    "make supersets.json again"
+                )
         members[index, superset] = True
     return members
+
+
+def _check_classes(members: Any, num_classes: int) -> None:
+    if len(members) != num_classes:
+        raise DataError(
+            f"supersets of {len(members)} classes, the network has {num_classes}; make supersets.json and the "
+            "checkpoint from the same classes.json"
+        )

@@ -41,6 +41,8 @@ def write_maps(
     """Store maps with the frame they are scored in (`size`: side in pixels) and the order of resize and min-max."""
     if len(maps) not in (1, len(image_ids)):
         raise DataError(f"{path}: {len(maps)} maps for {len(image_ids)} images")
+    if predictions is not None and len(predictions) != len(image_ids):
+        raise DataError(f"{path}: {len(predictions)} predictions for {len(image_ids)} images")
     tensors = {"maps": maps.astype(np.float32)}
     if predictions is not None:
         tensors["predictions"] = predictions.astype(np.int32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 
 from wsol.cli.entry import enter
 from wsol.cli.verify import main as verify
@@ -21,8 +20,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     scale = load_config()["scale"]
-    roots = [f"data/{scale}", f"results/{scale}", "reports"]
-    if verify([root for root in roots if Path(root).is_dir()]) != 0:
+    if verify(["--scale", scale]) != 0:
         print("nothing was recorded in dvc.lock; mend the artefacts above first", file=sys.stderr)
         return 1
     command = [sys.executable, "-m", "dvc", "commit", "--force", *(["--quiet"] if arguments.quiet else [])]

@@ -60,7 +60,9 @@ def _end_with_parent() -> None:
         return
     born = _birth(parent)
     if born is None:
-        return
+        if _birth("self") is None:
+            return  # no /proc on this system: no way to tell
+        raise SystemExit("wsol: the workflow run that started this job is gone")
 
     def watch() -> None:
         while _birth(parent) == born:

@@ -14,7 +14,7 @@ from wsol.errors import DataError
 from wsol.files import read_json, write_json
 from wsol.provenance.job import Job
 
-IMAGES_A_PAGE = 12
+IMAGES_A_PAGE = 10
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     pictures.add_argument("--manifest", type=Path, required=True)
     pictures.add_argument("--maps", type=Path, nargs="+", required=True)
     pictures.add_argument("--scores", type=Path, nargs="+", required=True, help="score files of the maps, same order")
-    pictures.add_argument("--images", type=int, default=IMAGES_A_PAGE, help="how many, evenly spaced over the split")
+    pictures.add_argument("--images", type=int, default=IMAGES_A_PAGE, help="how many, evenly spaced over the classes")
     pictures.add_argument("--out", type=Path, required=True)
     pictures.add_argument("--sidecar", type=Path, required=True)
     curves = verbs.add_parser("curves", help="headline numbers (JSON), and curves of training and of thresholds")
@@ -72,7 +72,9 @@ def draw_pictures(arguments: argparse.Namespace) -> int:
         inputs=inputs | archive_input(manifest),
         code_roots=picture_roots(),
     ) as job:
-        chosen = evenly_spaced(len(manifest), arguments.images)
+        # Over the images in the order of their classes: a page shows as many classes as it has lines.
+        by_class = sorted(range(len(manifest)), key=lambda index: (int(manifest.labels[index]), index))
+        chosen = [by_class[position] for position in evenly_spaced(len(manifest), arguments.images)]
         images = load_images(manifest, chosen, size)
         truth = GroundTruth(manifest)
         rows = []

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
         },
         code_roots=table_roots(),
     ) as job:
-        cells = evaluate(spec, view, scores_lookup("results", view.name))
+        cells = evaluate(spec, view, scores_lookup("results", view.name, spec.threshold))
         written = write_table(spec, cells, view, job.output_path(arguments.out))
         for path in written[1:]:
             suffix = path.name.removeprefix(written[0].stem)

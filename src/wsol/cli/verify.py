@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
+import subprocess
 from pathlib import Path
 
 from wsol.cli.entry import enter
-from wsol.provenance.paths import repo_root
+from wsol.provenance.paths import SIDECAR_SUFFIX, repo_root
 from wsol.provenance.verify import Problem, Report, verify
 
 DEFAULT_ROOTS = ("data", "results", "reports")
@@ -28,6 +30,7 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wsol verify", description=__doc__)
     parser.add_argument("paths", nargs="*", type=Path, help="folders or artefacts (default: data results reports)")
+    parser.add_argument("--scale", help="everything of one scale, and what belongs to none, instead of paths")
     parser.add_argument("--json", action="store_true", help="print every problem as JSON")
     parser.add_argument("--allow-missing-raw", action="store_true", help="only warn where raw data are not here")
     parser.add_argument("--ignore", action="append", default=[], metavar="GLOB", help="files that need no sidecar")
@@ -38,8 +41,35 @@ def _verify(options: argparse.Namespace) -> Report:
     from wsol.config.resolve import ExpectedTexts
 
     root = repo_root()
-    paths = options.paths or [root / name for name in DEFAULT_ROOTS if (root / name).is_dir()]
-    return verify(paths, ExpectedTexts(), ignore=options.ignore, allow_missing_raw=options.allow_missing_raw, root=root)
+    paths, ignore = options.paths, [*options.ignore, *published_elsewhere(root)]
+    if options.scale:
+        paths = [Path("data", options.scale), Path("results", options.scale), *_reports_of(options.scale)]
+    paths = [path for path in paths or map(Path, DEFAULT_ROOTS) if options.paths or (root / path).exists()]
+    return verify(paths, ExpectedTexts(), ignore=ignore, allow_missing_raw=options.allow_missing_raw, root=root)
+
+
+def _reports_of(scale: str) -> list[Path]:
+    """What lies in reports/, but for the folders of other scales."""
+    from wsol.config.scale import all_scales
+
+    others = set(all_scales()) - {scale}
+    return sorted(path for path in Path("reports").glob("*") if path.name not in others)
+
+
+def published_elsewhere(root: Path) -> list[str]:
+    """Reports that git holds just as they are here and that no sidecar on this machine explains.
+
+    They were made on another machine and published with the repository; here they are reading matter until their
+    target is made.
+    """
+    tracked = _git(root, "ls-files", "--", "reports")
+    changed = set(_git(root, "diff", "--name-only", "HEAD", "--", "reports"))
+    return [glob.escape(path) for path in tracked if path not in changed and not path.endswith(SIDECAR_SUFFIX)]
+
+
+def _git(root: Path, *arguments: str) -> list[str]:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def _lines(report: Report) -> list[str]:

@@ -72,9 +72,20 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict
         "threads": view.settings["threads"],
         "architecture": view.settings["backbones"][backbone],
         "selection": selection_settings(scale, dataset),
-        "attribution": next(iter(load_method(method)["attributions"])),
+        **_validation_attribution(method),
         "hyperparameters": hyperparameters(method, scale, dataset, backbone),
     }
+
+
+def _validation_attribution(method: str) -> dict[str, Any]:
+    """The method's first attribution: what its maps are on train-fullsup, after each epoch."""
+    attribution, options = next(iter(load_method(method)["attributions"].items()))
+    if "+" in attribution:
+        raise ParameterError(
+            f"params/methods/{method}.yaml: the first attribution, {attribution!r}, chooses the best epoch and can have "
+            "no aggregation; put the plain one first"
+        )
+    return {"attribution": attribution, "attribution_options": options}
 
 
 def map_settings(scale: str, method: str, attribution: str) -> dict[str, Any]:
@@ -132,9 +143,12 @@ def settings_of(path: str) -> dict[str, Any]:
     Raises ParameterError for a path that no rule of the grammar makes.
     """
     parts = path.removesuffix(".json").split("/")
-    if len(parts) < 4 or parts[0] != "results" or parts[2] != "params":
+    if not path.endswith(".json") or len(parts) < 4 or parts[0] != "results" or parts[2] != "params":
         raise ParameterError(f"{path}: not a resolved parameter file of this project")
     scale, layer, name = parts[1], parts[3], parts[4:]
+    load_scale(scale)
+    if name and layer in ("data", "supersets", "train", "scores"):
+        _dataset_options(scale, name[0])
     match layer, name:
         case "environment", []:
             return dict(environment())

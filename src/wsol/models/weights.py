@@ -104,7 +104,8 @@ def load_model(path: str | os.PathLike[str], device: str | Any = "cpu") -> Netwo
         )
     arrays, _ = load_tensors(path)
     try:
-        with torch.device("meta"):
+        # Built for real and overwritten: torch's meta device would import its compiler, seconds for every job.
+        with torch.random.fork_rng(devices=[]):
             model = build(**arguments)
     except (TypeError, ParameterError) as error:
         raise DataError(
@@ -118,7 +119,7 @@ def load_model(path: str | os.PathLike[str], device: str | Any = "cpu") -> Netwo
         raise DataError(f"{path}: its tensors do not fit {arguments} ({_some(differing)}); train the model again")
     tensors = {name: torch.from_numpy(value).reshape(own[name].shape).to(device) for name, value in arrays.items()}
     model.load_state_dict(tensors, assign=True)
-    return model.eval()
+    return model.to(device).eval()
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -160,8 +160,11 @@ def score_path(scale: str, key: CellKey) -> str:
     return paths.score_path(cell, key.attribution, key.split)
 
 
-def scores_lookup(results_root: str | Path, scale: str) -> Lookup:
+def scores_lookup(results_root: str | Path, scale: str, threshold: str = "oracle") -> Lookup:
     """Reads scores from `<results_root>/<scale>/scores/…`; None where the file or the metric in it does not exist.
+
+    threshold: `oracle` takes each value at the threshold that is best on its own split, `frozen` at the one that was
+    best on train-fullsup.
 
     Raises DataError for a file without `values`, or a value that is not a percentage.
     """
@@ -171,9 +174,10 @@ def scores_lookup(results_root: str | Path, scale: str) -> Lookup:
         if not path.is_file():
             return {}
         content = read_json(path)
-        if not isinstance(content, dict) or not isinstance(content.get("values"), dict):
+        part = content.get("frozen") if threshold == "frozen" and isinstance(content, dict) else content
+        if not isinstance(part, dict) or not isinstance(part.get("values"), dict):
             raise DataError(f"{path}: not a score file (no `values`); delete it and make it again")
-        return content["values"]
+        return part["values"]
 
     def lookup(key: CellKey) -> float | None:
         path = Path(results_root) / Path(score_path(scale, key)).relative_to("results")

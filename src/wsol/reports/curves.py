@@ -66,10 +66,10 @@ def _draw_score(axis: Any, document: Mapping[str, Any], name: str) -> None:
         axis.set_xlabel("threshold, share of the map's maximum")
         axis.set_ylabel("images with IoU ≥ 0.5, %")
         return
-    recall, precision = curves["recall"], curves["precision"]
-    axis.plot(recall, precision, label=name, linewidth=1.5)
-    axis.set_xlabel("recall, %")
-    axis.set_ylabel("precision, %")
+    curve = curves["PxAP"]
+    axis.plot(curve["recall"], curve["precision"], label=name, linewidth=1.5)
+    axis.set_xlabel("recall over all pixels")
+    axis.set_ylabel("precision")
 
 
 def _read_history(path: Path) -> list[dict[str, str]]:

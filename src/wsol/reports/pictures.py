@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,7 +180,7 @@ def _check(rows: Sequence[PictureRow], captions: Sequence[str], out_png: str | P
 def _draw_truth(axis: Axes, row: PictureRow) -> None:
     axis.imshow(row.image, interpolation="nearest")
     _bare(axis)
-    axis.set_ylabel(row.class_name, fontsize=9)
+    axis.set_ylabel(textwrap.fill(row.class_name, width=24), fontsize=8)
     _draw_regions(axis, row)
 
 

@@ -18,7 +18,13 @@ def evaluate_model(
     """Top-1 accuracy and the data set's headline localisation metric, in per cent, with ground-truth-class maps."""
     manifest = truth.manifest
     maps, predictions = extract_maps(
-        model, images, manifest.labels, attribution=settings["attribution"], options={}, supersets=None, device=device
+        model,
+        images,
+        manifest.labels,
+        attribution=settings["attribution"],
+        options=settings["attribution_options"],
+        supersets=None,
+        device=device,
     )
     selection = settings["selection"]
     blocks = score_blocks(lambda start, stop: maps[start:stop], None, truth, selection["image_size"])

@@ -26,7 +26,7 @@ def load_state(path: Path, fingerprint: str) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # a state that cannot be read is only lost time; training starts anew
         state = {}
-    if state.get("fingerprint") != fingerprint:
+    if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
         path.unlink()
         return None
     return state

@@ -62,6 +62,14 @@ def archive(wildcards: Wildcards) -> str:
     return str(resolve_source(select_source(load_dataset(wildcards.dataset), folder)))
 
 
+def train_threads(wildcards: Wildcards) -> int:
+    """Set by the scale, not by the machine: another number of threads adds floats in another order.
+
+    Slim networks train on one thread each, side by side.
+    """
+    return int(load_scale(wildcards.scale).settings["threads"])
+
+
 def pretrained_weights(wildcards: Wildcards) -> list[str]:
     chosen = load_scale(wildcards.scale).settings["backbones"][wildcards.backbone]["pretrained"]
     return [str(resolve_source(chosen))] if chosen else []

@@ -45,6 +45,7 @@ def main(argv: list[str]) -> int:
             options["images_per_class"],
             options["classes"],
             workers=arguments.workers,
+            options=options["options"],
             progress=lambda done, total: show(done / total),
         )
         print(f"wrote {arguments.out}: {options['classes']} classes, {options['images_per_class']} images a class")

@@ -1,0 +1,382 @@
+"""From parameter files to the settings of one job: layering, completeness, and that an edit touches what it names."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsol.config import paths, resolve, scale
+from wsol.config.resolve import ExpectedTexts, hyperparameters, materialise, settings_of
+from wsol.config.scale import all_scales, available_methods, load_dataset, load_method, load_metric, load_scale
+from wsol.errors import ParameterError
+from wsol.files import canonical_json
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def forget() -> None:
+    for cached in (load_scale, load_method, load_dataset, load_metric):
+        cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with a copy of the parameters that may be edited."""
+    shutil.copytree(REPO / "params", tmp_path / "params")
+    (tmp_path / "workflow").symlink_to(REPO / "workflow")
+    monkeypatch.chdir(tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def edit(name: str, change: Callable[[str], str]) -> None:
+    path = Path("params") / name
+    before = path.read_text()
+    after = change(before)
+    assert after != before, "the edit must change something"
+    path.write_text(after)
+    forget()
+
+
+def resolved_paths() -> list[str]:
+    """Every resolved file that a workflow can ask for, at every scale."""
+    found = []
+    for name in all_scales():
+        view = load_scale(name)
+        found += [paths.parameters_path(name, "data", dataset) for dataset in view.datasets]
+        found += [paths.parameters_path(name, "supersets", dataset) for dataset in view.datasets]
+        found += [paths.parameters_path(name, "scores", dataset) for dataset in view.datasets]
+        found += [paths.parameters_path(name, "reports", "tableB"), f"results/{name}/params/environment.json"]
+        for method in view.methods:
+            settings = load_method(method)
+            found += [paths.parameters_path(name, "maps", f"{method}/{a}") for a in settings["attributions"]]
+            if settings["trained"]:
+                cells = {f"{cell.dataset}/{cell.backbone}/{cell.method}" for cell in view.cells(method)}
+                found += [paths.parameters_path(name, "train", cell) for cell in sorted(cells)]
+    return found
+
+
+def snapshot() -> dict[str, str]:
+    return {path: canonical_json(settings_of(path)) for path in resolved_paths()}
+
+
+def changed(before: dict[str, str]) -> set[str]:
+    after = snapshot()
+    assert after.keys() == before.keys()
+    return {path for path in after if after[path] != before[path]}
+
+
+# --- everything resolves ------------------------------------------------------------------------------------------
+
+
+def test_every_cell_of_every_scale_resolves_to_settings_that_json_can_hold() -> None:
+    texts = snapshot()
+    assert {path.split("/")[1] for path in texts} == {path.stem for path in (REPO / "params/scales").glob("*.yaml")}
+    for path, text in texts.items():
+        assert json.loads(text) == settings_of(path), path
+
+
+def test_train_settings_hold_what_a_training_depends_on() -> None:
+    settings = settings_of("results/smoke/params/train/synthbirds/vgg16/cam.json")
+    assert settings["architecture"] == {"width": 0.125, "map_stride": 8, "pretrained": None}
+    assert settings["image_size"] == 64 and settings["resize"] == 72 and settings["threads"] == 1
+    assert settings["attribution"] == "cam"
+    assert settings["selection"]["headline_metric"] == "MaxBoxAccV2"
+    assert {key: settings[key] for key in ("scale", "dataset", "backbone", "method")} == {
+        "scale": "smoke",
+        "dataset": "synthbirds",
+        "backbone": "vgg16",
+        "method": "cam",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (REPO / "params/datasets").glob("*.yaml")))
+def test_the_metric_that_selects_an_epoch_gives_the_headline_number_without_predictions(name: str) -> None:
+    from wsol.metrics.evaluate import metric_type
+
+    dataset = load_dataset(name)
+    selecting = metric_type(dataset["metrics"][0])
+    assert set(selecting.needs) == {dataset["localisation"]}
+    expected = {"boxes": "MaxBoxAccV2", "masks": "PxAP"}
+    assert dataset["headline_metric"] == expected[dataset["metrics"][0]]
+    for metric in dataset["metrics"]:
+        assert load_metric(metric)["parameters"]
+
+
+def test_every_job_of_a_resolved_cell_has_code() -> None:
+    from wsol.config import roots
+    from wsol.provenance.closure import code_closure
+
+    asked: set[tuple[str, ...]] = {tuple(roots.render_roots()), tuple(roots.table_roots())}
+    for name in all_scales():
+        view = load_scale(name)
+        for dataset in view.datasets:
+            asked |= {
+                tuple(roots.score_roots(dataset)),
+                tuple(roots.manifest_roots(load_dataset(dataset)["reader"])),
+            }
+        for method in view.methods:
+            for attribution in load_method(method)["attributions"]:
+                for cell in view.cells(method):
+                    if cell.backbone == paths.NO_BACKBONE:
+                        asked.add(tuple(roots.image_free_map_roots(method)))
+                        continue
+                    asked.add(tuple(roots.map_roots(cell.backbone, method, attribution)))
+                    asked.add(tuple(roots.train_roots(cell.dataset, cell.backbone, method, attribution)))
+    for modules in asked:
+        files = code_closure(*modules)
+        for module in modules:
+            stem = f"src/{module.replace('.', '/')}"
+            assert f"{stem}.py" in files or f"{stem}/__init__.py" in files, module
+
+
+# --- layering -----------------------------------------------------------------------------------------------------
+
+BASE = """
+name: cam
+title: CAM
+paper: none
+trained: true
+attributions: {cam: {}}
+hyperparameters:
+  - source: base
+    set: {epochs: 1, batch_size: 32, learning_rate: 1e-1, head_learning_rate_ratio: 1, momentum: 0.9, nesterov: true,
+          weight_decay: 0, schedule: step, decay_every_epochs: 5, decay_factor: 0.1, warmup_epochs: 0,
+          label_smoothing: 0, max_gradient_norm: null, checkpoint: last, precision: auto, channels_last: true,
+          options: {}}
+"""
+
+
+def layers(*added: str) -> None:
+    edit("methods/cam.yaml", lambda text: BASE + "".join(f"  - {layer}\n" for layer in added))
+
+
+def rate(scale: str = "smoke", dataset: str = "synthbirds", backbone: str = "resnet50") -> float:
+    return hyperparameters("cam", scale, dataset, backbone)["learning_rate"]
+
+
+def test_later_layers_win_and_keep_what_they_do_not_name() -> None:
+    layers(
+        "{source: a, set: {learning_rate: 2e-2, epochs: 3}}",
+        "{source: b, when: {backbone: resnet50}, set: {learning_rate: 3e-2}}",
+        "{source: c, when: {dataset: synthbirds}, set: {learning_rate: 4e-2}}",
+        "{source: d, when: {dataset: CUB}, set: {learning_rate: 5e-2}}",
+    )
+    assert rate() == 4e-2, "the last layer that applies, not the most specific"
+    assert rate(dataset="synthnet") == 3e-2
+    assert rate(dataset="synthnet", backbone="vgg16") == 2e-2
+    assert hyperparameters("cam", "smoke", "synthbirds", "resnet50")["epochs"] == 3
+    assert hyperparameters("cam", "smoke", "synthbirds", "resnet50")["batch_size"] == 32
+
+
+def test_a_layer_applies_where_all_its_keys_match_and_a_list_means_any_of_it() -> None:
+    layers(
+        "{source: a, when: {scale: [smoke, demo], backbone: [vgg16, inceptionv3]}, set: {learning_rate: 2e-2}}",
+        "{source: b, when: {scale: smoke, dataset: [synthnet], backbone: vgg16}, set: {learning_rate: 3e-2}}",
+        "{source: c, when: {scale: []}, set: {learning_rate: 9e-2}}",
+    )
+    expected = {
+        ("smoke", "synthbirds", "vgg16"): 2e-2,
+        ("smoke", "synthbirds", "resnet50"): 1e-1,
+        ("demo", "synthnet", "inceptionv3"): 2e-2,
+        ("smoke", "synthnet", "vgg16"): 3e-2,
+        ("demo", "synthnet", "vgg16"): 2e-2,
+        ("full", "synthnet", "vgg16"): 1e-1,
+    }
+    assert {cell: rate(*cell) for cell in expected} == expected
+
+
+def test_a_name_that_begins_like_another_is_another() -> None:
+    layers("{source: a, when: {dataset: synthbirds, backbone: resnet}, set: {learning_rate: 2e-2}}")
+    assert rate() == 1e-1
+
+
+def test_an_unknown_or_lacking_hyperparameter_is_refused_with_its_cell() -> None:
+    layers("{source: a, when: {backbone: vgg16}, set: {learning_rat: 2e-2}}")
+    with pytest.raises(ParameterError, match=r"cam\.yaml, resolved for smoke/synthbirds/vgg16: .*'learning_rat'"):
+        rate(backbone="vgg16")
+    assert rate() == 1e-1
+    layers("{source: a, set: {learning_rate: 0}}")
+    with pytest.raises(ParameterError, match="at learning_rate: 0 is less than or equal to the minimum of 0"):
+        rate()
+    edit("methods/cam.yaml", lambda text: BASE.replace("batch_size: 32, ", ""))
+    with pytest.raises(ParameterError, match="'batch_size' is a required property"):
+        rate()
+
+
+def test_a_layer_with_an_unknown_condition_is_refused() -> None:
+    layers("{source: a, when: {backbones: vgg16}, set: {}}")
+    with pytest.raises(ParameterError, match=r"unknown key 'backbones' at hyperparameters\.1\.when.*'backbone'"):
+        load_method("cam")
+
+
+def test_settings_of_one_cell_are_not_shared_with_another() -> None:
+    first = settings_of("results/smoke/params/train/synthbirds/resnet50/cam.json")
+    text = canonical_json(first)
+    first["hyperparameters"]["epochs"] = 99
+    assert canonical_json(settings_of("results/smoke/params/train/synthbirds/resnet50/cam.json")) == text
+
+
+# --- an edit touches what it names --------------------------------------------------------------------------------
+
+
+def test_one_learning_rate_changes_one_file() -> None:
+    before = snapshot()
+    edit("methods/cam.yaml", lambda text: text.replace("1.268269e-5", "1.268270e-5"))
+    assert changed(before) == {"results/paper/params/train/CUB/vgg16/cam.json"}
+
+
+def test_a_rate_of_some_scales_changes_their_cells_alone() -> None:
+    before = snapshot()
+    edit("methods/cam.yaml", lambda text: text.replace("learning_rate: 0.05", "learning_rate: 0.04"))
+    touched = changed(before)
+    scales = {path.split("/")[1] for path in touched}
+    assert scales == {"smoke", "demo", "small", "photos", "full"}
+    assert touched == {path for path in before if path.split("/")[3] == "train" and path.split("/")[1] in scales}
+
+
+def test_the_same_value_in_other_words_changes_nothing() -> None:
+    before = snapshot()
+    edit("methods/cam.yaml", lambda text: "# a note\n" + text.replace("weight_decay: 1.0e-4", "weight_decay: 1e-4"))
+    assert changed(before) == set()
+
+
+def test_a_new_layer_for_one_backbone_changes_that_backbone_alone() -> None:
+    before = snapshot()
+    layer = "  - {source: test, when: {scale: smoke, backbone: inceptionv3}, set: {epochs: 77}}\n"
+    edit("methods/cam.yaml", lambda text: text + layer)
+    touched = changed(before)
+    assert touched == {
+        f"results/smoke/params/train/{dataset}/inceptionv3/cam.json"
+        for dataset in ("synthbirds", "synthnet", "synthobjects")
+    }
+
+
+def test_a_metric_changes_scores_and_the_trainings_that_it_selects() -> None:
+    before = snapshot()
+    edit("metrics/masks.yaml", lambda text: text.replace("thresholds: 1000", "thresholds: 100"))
+    on_masks = {"synthobjects", "OpenImages30k", "synthscenes"}
+    touched = changed(before)
+    assert touched
+    assert touched == {
+        path
+        for path in before
+        if path.split("/")[3] in ("scores", "train") and path.removesuffix(".json").split("/")[4] in on_masks
+    }
+
+
+def test_a_metric_that_selects_no_epoch_retrains_nothing() -> None:
+    before = snapshot()
+    edit("metrics/localization.yaml", lambda text: text.replace("top: [1, 5]", "top: [1]"))
+    touched = changed(before)
+    assert touched and {path.split("/")[3] for path in touched} == {"scores"}
+
+
+def test_a_method_more_changes_no_job_but_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot()
+    text = Path("params/methods/center.yaml").read_text()
+    Path("params/methods/cutmix.yaml").write_text(text.replace("name: center", "name: cutmix", 1))
+    forget()
+    with pytest.raises(ParameterError, match=r"cutmix\.yaml has no code: src/wsol/methods/cutmix\.py"):
+        load_method("cutmix")
+    shutil.copytree(REPO / "src/wsol/methods", tmp_path / "src/wsol/methods")
+    (tmp_path / "src/wsol/methods/cutmix.py").write_text('"""New."""\n')
+    monkeypatch.setattr(scale, "__file__", str(tmp_path / "src/wsol/config/scale.py"))
+    forget()
+    assert available_methods() == ["cam", "center", "cutmix"]
+    after = {path: canonical_json(settings_of(path)) for path in before}
+    assert {path for path in before if after[path] != before[path]} == {
+        f"results/{name}/params/reports/tableB.json" for name in all_scales()
+    }
+
+
+def test_another_data_seed_changes_that_data_set_alone() -> None:
+    before = snapshot()
+    edit("scales/smoke.yaml", lambda text: text.replace("{classes: 6, seed: 0", "{classes: 6, seed: 1"))
+    assert changed(before) == {"results/smoke/params/data/synthbirds.json"}
+
+
+def test_a_licence_or_note_of_a_data_set_changes_no_job() -> None:
+    before = snapshot()
+    edit("datasets/CUB.yaml", lambda text: text.replace("title: CUB-200-2011", "title: CUB"))
+    assert changed(before) == set()
+
+
+# --- paths --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "results/smoke/params/train/synthbirds/resnet50.json",
+        "results/smoke/params/train/synthbirds/resnet50/cam/s0.json",
+        "results/smoke/params/train/synthbirds/resnet50/nosuch.json",
+        "results/smoke/params/train/synthbirds/alexnet/cam.json",
+        "results/smoke/params/train/synthbirds/resnet50/center.json",
+        "results/smoke/params/train/CUB/resnet50/cam.json",
+        "results/nosuch/params/train/synthbirds/resnet50/cam.json",
+        "results/nosuch/params/environment.json",
+        "results/nosuch/params/supersets/synthnet.json",
+        "results/smoke/params/maps/cam/gradcam.json",
+        "results/smoke/params/scores/nosuch.json",
+        "results/smoke/params/scores/CUB.json",
+        "results/smoke/params/supersets/CUB.json",
+        "results/smoke/params/data/CUB.json",
+        "results/smoke/params/nosuch/synthnet.json",
+        "results/smoke/params/environment",
+        "results/smoke/params/scores/synthnet",
+        "results/smoke/params.json",
+        "results/smoke/scores/synthnet.json",
+        "data/smoke/params/scores/synthnet.json",
+        "/results/smoke/params/scores/synthnet.json",
+        "results/smoke/params/scores/../scores/synthnet.json",
+        "",
+    ],
+)
+def test_a_path_that_the_grammar_does_not_make_is_refused(path: str) -> None:
+    with pytest.raises(ParameterError):
+        settings_of(path)
+    with pytest.raises(KeyError):
+        ExpectedTexts()[path]
+    assert path not in ExpectedTexts()
+
+
+def test_expected_texts_are_what_materialise_writes() -> None:
+    for path in ("results/smoke/params/scores/synthnet.json", "results/smoke/params/environment.json"):
+        assert materialise(path) == path
+        assert Path(path).read_text() == ExpectedTexts()[path]
+
+
+def test_materialise_writes_only_what_changed() -> None:
+    path = resolve.parameter_file("smoke", "train", "synthbirds", "resnet50", "cam")
+    other = resolve.parameter_file("smoke", "train", "synthbirds", "vgg16", "cam")
+    assert path == "results/smoke/params/train/synthbirds/resnet50/cam.json"
+    for name in (path, other):
+        os.utime(name, ns=(10**18, 10**18))
+    assert materialise(path) == path
+    assert Path(path).stat().st_mtime_ns == 10**18
+    layer = "  - {source: test, when: {scale: smoke, backbone: resnet50}, set: {epochs: 77}}\n"
+    edit("methods/cam.yaml", lambda text: text + layer)
+    materialise(path)
+    materialise(other)
+    assert Path(path).stat().st_mtime_ns != 10**18
+    assert json.loads(Path(path).read_text())["hyperparameters"]["epochs"] == 77
+    assert Path(other).stat().st_mtime_ns == 10**18
+
+
+def test_the_environment_names_the_versions_that_compute() -> None:
+    import sys
+
+    import numpy as np
+
+    versions: dict[str, Any] = resolve.environment()
+    assert versions["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert versions["numpy"] == np.__version__
+    assert set(versions) == {"python", *resolve.NUMERIC_PACKAGES}

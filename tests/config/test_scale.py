@@ -1,0 +1,155 @@
+"""Scales: what they offer, and what is refused in them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wsol.config import paths
+from wsol.config.paths import Cell
+from wsol.config.scale import all_scales, load_config, load_dataset, load_method, load_metric, load_scale
+from wsol.errors import ParameterError
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    shutil.copytree(REPO / "params", tmp_path / "params")
+    (tmp_path / "workflow").symlink_to(REPO / "workflow")
+    monkeypatch.chdir(tmp_path)
+    for cached in (load_scale, load_method, load_dataset, load_metric):
+        cached.cache_clear()
+    yield
+    for cached in (load_scale, load_method, load_dataset, load_metric):
+        cached.cache_clear()
+
+
+def edit(name: str, old: str, new: str) -> None:
+    path = Path("params") / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_the_configured_scale_exists() -> None:
+    assert load_config()["scale"] in all_scales()
+
+
+def test_the_scales_of_the_design_exist() -> None:
+    assert {"smoke", "demo", "small", "photos", "full", "paper"} <= set(all_scales())
+    assert [name for name in all_scales() if load_scale(name).settings["is_paper"]] == ["paper"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (REPO / "params/scales").glob("*.yaml")))
+def test_stand_ins_and_data_sets_of_a_scale_fit_together(name: str) -> None:
+    view = load_scale(name)
+    for paper_name, dataset in view.stand_ins.items():
+        settings = load_dataset(dataset)
+        assert settings["localisation"] == ("masks" if paper_name == "OpenImages" else "boxes")
+    for dataset in view.datasets:
+        options = view.settings["datasets"][dataset]
+        synthetic = load_dataset(dataset)["source"]["kind"] == "synthetic"
+        assert bool(options) == synthetic, "a synthetic data set needs classes, seed and counts; a real one has its own"
+
+
+def test_cells_of_a_trained_method_are_all_combinations_and_of_a_still_one_one_a_data_set() -> None:
+    view = load_scale("small")
+    trained = view.cells("cam")
+    assert len(set(trained)) == len(trained) == 3 * 3 * 2
+    assert {(cell.dataset, cell.backbone, cell.seed) for cell in trained} == {
+        (dataset, backbone, seed) for dataset in view.datasets for backbone in view.backbones for seed in view.seeds
+    }
+    assert [(cell.dataset, cell.backbone, cell.seed) for cell in view.cells("center")] == [
+        (dataset, "none", 0) for dataset in view.datasets
+    ]
+
+
+def test_methods_are_all_or_those_that_are_named() -> None:
+    assert load_scale("smoke").methods == ["cam", "center"]
+    edit("scales/demo.yaml", "methods: all", "methods: [center]")
+    assert load_scale("demo").methods == ["center"]
+    edit("scales/small.yaml", "methods: all", "methods: [cam, cma]")
+    with pytest.raises(ParameterError, match=r"small\.yaml: method 'cma' has no params/methods/cma\.yaml; .* cam,"):
+        assert load_scale("small").methods
+
+
+def test_what_a_table_sees_of_a_scale_does_not_change_with_sizes_and_seeds_of_data() -> None:
+    before = load_scale("smoke").as_view_settings()
+    edit("scales/smoke.yaml", "image_size: 64", "image_size: 56")
+    edit("scales/smoke.yaml", "{classes: 6, seed: 0", "{classes: 7, seed: 3")
+    load_scale.cache_clear()
+    assert load_scale("smoke").as_view_settings() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: smoke", "name: smok", "name is 'smok'; it must be the file's name"),
+        ("resize: 72", "resize: 60", "resize 60 is below image_size 64"),
+        ("CUB: synthbirds", "CUB: synthscenes", "stand_ins names 'synthscenes', which is not in datasets"),
+        ("seeds: [0]", "seeds: []", "at seeds"),
+        ("seeds: [0]", "seeds: [0, 0]", "at seeds"),
+        ("threads: 1", "threads: 0", "at threads: 0 is less than the minimum of 1"),
+        ("map_stride: 8", "map_stride: 4", r"at backbones\.resnet50\.map_stride: 4 is not one of"),
+    ],
+)
+def test_a_scale_that_makes_no_sense_is_refused(old: str, new: str, message: str) -> None:
+    edit("scales/smoke.yaml", old, new)
+    with pytest.raises(ParameterError, match=rf"smoke\.yaml: .*{message}"):
+        load_scale("smoke")
+
+
+def test_files_must_carry_their_names() -> None:
+    edit("methods/cam.yaml", "name: cam", "name: camp")
+    edit("datasets/CUB.yaml", "name: CUB", "name: cub")
+    with pytest.raises(ParameterError, match=r"cam\.yaml: name is 'camp'"):
+        load_method("cam")
+    with pytest.raises(ParameterError, match=r"CUB\.yaml: name is 'cub'"):
+        load_dataset("CUB")
+    with pytest.raises(ParameterError, match=r"huge\.yaml: no such parameter file; there is .*smoke"):
+        load_scale("huge")
+
+
+def test_paths_follow_one_grammar_and_no_two_artefacts_share_one() -> None:
+    cell = Cell("demo", "synthnet", "resnet50", "cam", 3)
+    assert paths.checkpoint_path(cell) == "results/demo/checkpoints/synthnet/resnet50/cam/s3/model.safetensors"
+    assert paths.checkpoint_path(cell, "best").endswith("/s3/best.safetensors")
+    assert paths.maps_path(cell, "cam+superset", "test") == (
+        "results/demo/maps/synthnet/resnet50/cam/s3/cam+superset.test.safetensors"
+    )
+    assert paths.score_path(cell, "cam", "train-fullsup") == (
+        "results/demo/scores/synthnet/resnet50/cam/s3/cam.train-fullsup.json"
+    )
+    assert paths.manifest_path("demo", "synthnet", "test") == "data/demo/synthnet/test.parquet"
+    assert paths.supersets_path("demo", "synthnet") == "results/demo/supersets/synthnet/supersets.json"
+    assert cell.as_dict() == {
+        "scale": "demo",
+        "dataset": "synthnet",
+        "backbone": "resnet50",
+        "method": "cam",
+        "seed": 3,
+    }
+    made = []
+    for name in all_scales():
+        view = load_scale(name)
+        for method in view.methods:
+            for cell in view.cells(method):
+                made += [paths.checkpoint_path(cell)]
+                for attribution in load_method(method)["attributions"]:
+                    made += [paths.maps_path(cell, attribution, split) for split in paths.EVALUATED_SPLITS]
+                    made += [paths.score_path(cell, attribution, split) for split in paths.EVALUATED_SPLITS]
+    assert len(set(made)) == len(made)
+    layer = re.compile(r"results/[a-z0-9_]+/(checkpoints|maps|scores)/")
+    assert all(layer.match(path) for path in made), "layer first: a DVC stage owns one folder"
+
+
+def test_the_raw_data_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WSOL_DATA", raising=False)
+    assert paths.raw_data_root() == Path("data/raw")
+    monkeypatch.setenv("WSOL_DATA", "/somewhere")
+    assert paths.raw_data_root() == Path("/somewhere")

@@ -1,0 +1,143 @@
+"""What a finished run leaves: measured tables, explained files, nothing more to do, a log of every job in MLflow."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+DATASETS = {"synthbirds", "synthobjects", "synthnet"}
+BACKBONES = {"vgg16", "inceptionv3", "resnet50"}
+# Jobs by layer: see the rules. 9 models; 2 maps a model and one for the centre; a table, 3 + 1 pages, the curves.
+JOBS = {"data": 6, "supersets": 3, "train": 9, "maps": 21, "scores": 21, "reports": 6}
+
+
+def cells(root: Path) -> list[dict[str, str]]:
+    with (root / "reports/tableB.cells.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_table_measures_every_method_that_exists(built: Any) -> None:
+    measured = [cell for cell in cells(built.root) if cell["status"] == "measured"]
+    by_attribution = {
+        attribution: {(cell["dataset"], cell["backbone"]) for cell in measured if cell["attribution"] == attribution}
+        for attribution in ("cam", "cam+superset", "center")
+    }
+    everywhere = {(dataset, backbone) for dataset in DATASETS for backbone in BACKBONES}
+    assert everywhere <= by_attribution["cam"]
+    assert everywhere <= by_attribution["cam+superset"]
+    assert {dataset for dataset, _ in by_attribution["center"]} >= DATASETS
+    assert all(0 <= float(cell["value"]) <= 100 for cell in measured)
+    assert all(int(cell["n_seeds"]) == 1 for cell in measured if cell["dataset"] in DATASETS)
+
+
+def test_what_is_not_measured_says_why(built: Any) -> None:
+    every = cells(built.root)
+    assert {cell["status"] for cell in every} <= {"measured", "published-only", "missing", "not-in-scale"}
+    assert any(cell["status"] == "missing" for cell in every)
+    assert all(cell["value"] == "" for cell in every if cell["status"] != "measured")
+    assert "missing" in (built.root / "reports/tableB.csv").read_text(encoding="utf-8")
+    for suffix in ("md", "tex"):
+        assert (built.root / f"reports/tableB.{suffix}").stat().st_size > 0
+
+
+def test_every_artefact_is_explained_and_verified(built: Any) -> None:
+    report = built.verify()
+    assert report["problems"] == []
+    assert report["jobs"] >= sum(JOBS.values())
+    assert built.wsol("verify", "--allow-missing-raw").returncode == 0
+    assert built.leftovers() == []
+
+
+def test_no_file_of_a_layer_is_unknown_to_the_workflow(built: Any) -> None:
+    done = built.snakemake("--list-untracked", "all_reports", "pictures", "--config", "scale=smoke")
+    listed = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+    layers = ("data/smoke/", "results/smoke/", "reports/smoke/", "reports/curves/")
+    assert [line for line in listed if line.startswith(layers) and not line.startswith("results/smoke/params/")] == []
+
+
+def test_a_second_run_has_nothing_to_do(built: Any) -> None:
+    before = built.digests()
+    assert built.plan().jobs == set()
+    assert "up to date" in built.build().stdout
+    assert built.digests() == before
+
+
+def test_every_job_left_a_log_and_a_benchmark(built: Any) -> None:
+    logs = {path.with_suffix("") for path in (built.root / "logs").rglob("*.log")} - {built.root / "logs/run"}
+    benchmarks = {path.with_suffix("") for path in (built.root / "logs").rglob("*.tsv")}
+    assert logs == benchmarks
+    assert len(logs) == sum(JOBS.values())
+
+
+def test_the_overhead_benchmark_reads_a_finished_run(built: Any) -> None:
+    done = built.call("python", "benchmarks/overhead.py", ok=None)
+    assert done.returncode in (0, 1), done.stderr
+    shares = {line.split()[0] for line in done.stdout.splitlines()}
+    assert {"train", "maps", "scores", "data", "reports"} <= shares
+    assert "share outside training, mapping and scoring" in done.stdout
+
+
+def test_mlflow_has_one_current_run_for_every_job(built: Any) -> None:
+    from mlflow import MlflowClient
+
+    built.wsol("track", "sync")
+    client = MlflowClient(f"sqlite:///{built.root}/mlflow/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, "tags.superseded = 'false'", max_results=1000)
+    assert Counter(run.data.tags["layer"] for run in runs) == JOBS
+    assert len({run.data.tags["repro.key"] for run in runs}) == len(runs)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        assert run.data.params or run.data.tags["layer"] == "reports"
+        assert run.data.tags["git.commit"]
+    for run in runs:
+        if run.data.tags["layer"] == "train":
+            assert float(run.data.params["hyperparameters.learning_rate"]) > 0
+            curve = client.get_metric_history(run.info.run_id, "loss")
+            assert len({point.step for point in curve}) == int(run.data.params["hyperparameters.epochs"])
+        if run.data.tags["layer"] == "scores":
+            assert run.data.metrics
+
+
+def test_a_job_run_again_marks_its_older_run(spoilt: Any) -> None:
+    from mlflow import MlflowClient
+
+    spoilt.snakemake("--cores", "2", "reports/tableB.csv", "--force", "--config", "scale=smoke")
+    spoilt.wsol("track", "sync")
+    client = MlflowClient(f"sqlite:///{spoilt.root}/mlflow/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, "tags.table = 'tableB'", max_results=100)
+    assert sorted(run.data.tags["superseded"] for run in runs) == ["false", "true"]
+
+
+def test_tracking_can_be_deleted_without_loss(spoilt: Any) -> None:
+    shutil.rmtree(spoilt.root / "mlflow")
+    assert spoilt.plan().jobs == set()
+    assert spoilt.verify()["problems"] == []
+
+
+def test_the_report_is_built_offline_and_stands_alone(built: Any, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    offline = built.having(http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9", no_proxy="")
+    offline.snakemake("reports/tableB.csv", "pictures", "--report", str(page), "--config", "scale=smoke")
+    text = page.read_text(encoding="utf-8")
+    for attribute in ("src=", "href="):
+        for quote in "\"'":
+            for scheme in ("http", "//"):
+                assert f"<script {attribute}{quote}{scheme}" not in text
+                assert f"<link {attribute}{quote}{scheme}" not in text
+                assert f"<img {attribute}{quote}{scheme}" not in text
+    assert "tableB" in text
+
+
+def test_the_headline_numbers_are_those_of_the_table(built: Any) -> None:
+    numbers = json.dumps(json.loads((built.root / "reports/metrics.json").read_text(encoding="utf-8")))
+    assert "CAM" in numbers or "cam" in numbers

@@ -1,0 +1,187 @@
+"""Change one file of each kind: exactly its dependents run again, and `wsol verify` names it whatever its date is."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+DATASETS = ("synthbirds", "synthobjects", "synthnet")
+BACKBONES = ("vgg16", "inceptionv3", "resnet50")
+ATTRIBUTIONS = ("cam", "cam+superset")
+TABLE = {"make_table_of_configured_scale tableB", "summarise_runs"}
+LONG_AGO = 1_000_000_000
+
+
+def training(*datasets: str) -> set[str]:
+    return {f"train_model {dataset}/{backbone}/cam/0" for dataset in datasets for backbone in BACKBONES}
+
+
+def maps(
+    datasets: Iterable[str], attributions: Iterable[str] = ATTRIBUTIONS, backbones: Iterable[str] = BACKBONES
+) -> set[str]:
+    return {f"extract_maps {d}/{b}/cam/0/{a}" for d in datasets for b in backbones for a in attributions}
+
+
+def scores(
+    datasets: Iterable[str], attributions: Iterable[str] = ATTRIBUTIONS, backbones: Iterable[str] = BACKBONES
+) -> set[str]:
+    return {f"score_maps {d}/{b}/cam/0/{a}" for d in datasets for b in backbones for a in attributions}
+
+
+def center_scores(*datasets: str) -> set[str]:
+    return {f"score_maps {dataset}/none/center/0/center" for dataset in datasets}
+
+
+def pictures(*datasets: str) -> set[str]:
+    return {"index_pictures smoke", *(f"draw_pictures {dataset}" for dataset in datasets)}
+
+
+def append_comment(path: Path) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+
+
+def repaint_image(archive: Path) -> None:
+    """Write the archive again with one image in the place of another."""
+    with zipfile.ZipFile(archive) as reader:
+        members = [(info, reader.read(info)) for info in reader.infolist()]
+    images = [number for number, (info, _) in enumerate(members) if info.filename.endswith((".jpg", ".jpeg"))]
+    assert len(images) > 1, [info.filename for info, _ in members][:5]
+    members[images[0]] = (members[images[0]][0], members[images[1]][1])
+    with zipfile.ZipFile(archive, "w") as writer:
+        for info, content in members:
+            writer.writestr(info, content)
+
+
+def change_learning_rate(path: Path) -> None:
+    layer = '  - source: "a test"\n    when: {scale: smoke, dataset: synthbirds}\n    set: {learning_rate: 0.011}\n'
+    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + layer, encoding="utf-8")
+
+
+def change_title(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith("title:")]
+    path.write_text(text.replace(line, "title: Another title"), encoding="utf-8")
+
+
+def change_weights(path: Path) -> None:
+    from wsol.files import load_metadata, load_tensors, save_tensors
+
+    tensors = dict(load_tensors(path))
+    name = sorted(name for name, tensor in tensors.items() if tensor.dtype.kind == "f")[0]
+    tensors[name] = tensors[name] + 1
+    save_tensors(path, tensors, load_metadata(path))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file, what is done to it, the jobs that must run again, and how `wsol verify` names the file."""
+
+    file: str
+    edit: Callable[[Path], None]
+    jobs: set[str]
+    kind: str
+    named: str = ""
+
+    @property
+    def cause(self) -> tuple[str, str]:
+        return self.kind, self.named or self.file
+
+
+WEIGHTS = "results/smoke/checkpoints/synthnet/vgg16/cam/s0/model.safetensors"
+CASES = {
+    "image": Case(
+        "data/smoke/synthbirds/images.zip",
+        repaint_image,
+        {"write_manifests synthbirds", "map_supersets synthbirds", "repeat_still_map synthbirds/center/center"}
+        | training("synthbirds")
+        | maps(["synthbirds"])
+        | scores(["synthbirds"])
+        | center_scores("synthbirds")
+        | pictures("synthbirds")
+        | TABLE,
+        "changed-output",
+    ),
+    "module of an attribution": Case(
+        "src/wsol/attribution/superset.py",
+        append_comment,
+        maps(DATASETS, ["cam+superset"]) | scores(DATASETS, ["cam+superset"]) | pictures(*DATASETS) | TABLE,
+        "stale-code",
+    ),
+    # Training selects an epoch with the data set's own metric, so it depends on that metric's code.
+    "module of a metric": Case(
+        "src/wsol/metrics/masks.py",
+        append_comment,
+        training("synthobjects")
+        | maps(["synthobjects"])
+        | scores(["synthobjects"])
+        | center_scores("synthobjects")
+        | pictures("synthobjects")
+        | TABLE,
+        "stale-code",
+    ),
+    "module of a report": Case("src/wsol/reports/markdown.py", append_comment, TABLE, "stale-code"),
+    "hyperparameter": Case(
+        "params/methods/cam.yaml",
+        change_learning_rate,
+        training("synthbirds") | maps(["synthbirds"]) | scores(["synthbirds"]) | pictures("synthbirds") | TABLE,
+        "stale-parameters",
+        "results/smoke/params/train/synthbirds/",
+    ),
+    "table definition": Case("params/papers/calm/table_b.yaml", change_title, TABLE, "stale-input"),
+    "weights": Case(
+        WEIGHTS,
+        change_weights,
+        maps(["synthnet"], backbones=["vgg16"]) | scores(["synthnet"], backbones=["vgg16"]) | TABLE,
+        "changed-output",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_changed_file_makes_exactly_its_dependents_run_again(spoilt: Any, name: str) -> None:
+    case, path = CASES[name], spoilt.root / CASES[name].file
+    case.edit(path)
+
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    report = spoilt.verify()
+    causes = {(problem["kind"], problem["file"]) for problem in report["problems"] if problem["via"] is None}
+    stale = {problem["artefact"] for problem in report["problems"]} - {case.file}
+    assert not report["ok"]
+    assert any(kind == case.kind and file.startswith(case.cause[1]) for kind, file in causes)
+    assert {file for _, file in causes if not file.startswith(case.cause[1])} == set(), "blamed on another file"
+
+    os.utime(path)
+    plan = spoilt.plan()
+    assert plan.jobs == case.jobs
+    assert stale == {file for file in plan.outputs if not file.endswith(".prov.json")}
+
+
+def test_a_rerun_mends_what_verify_found(spoilt: Any) -> None:
+    case = CASES["table definition"]
+    case.edit(spoilt.root / case.file)
+    before = (spoilt.root / "reports/tableB.md").read_text(encoding="utf-8")
+    said = spoilt.wsol("verify", "reports", ok=False).stdout
+    assert "params/papers/calm/table_b.yaml" in said
+    assert "reports/tableB.csv" in said
+    spoilt.build()
+    assert (spoilt.root / "reports/tableB.md").read_text(encoding="utf-8") != before
+    assert spoilt.plan().jobs == set()
+    assert spoilt.verify()["problems"] == []
+
+
+def test_a_job_refuses_nothing_and_publishes_nothing_when_its_code_fails(spoilt: Any) -> None:
+    """A table whose code raises leaves no table, no sidecar and no temporary behind, and the log says why."""
+    module = spoilt.root / "src/wsol/reports/markdown.py"
+    module.write_text("raise RuntimeError('broken on purpose')\n", encoding="utf-8")
+    spoilt.snakemake("--cores", "2", "reports/tableB.csv", "--config", "scale=smoke", ok=False)
+    assert "broken on purpose" in (spoilt.root / "logs/reports/tableB.log").read_text(encoding="utf-8")
+    assert not (spoilt.root / "reports/tableB.prov.json").exists()
+    assert spoilt.leftovers() == []

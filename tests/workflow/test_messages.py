@@ -1,0 +1,128 @@
+"""The graph of every table at every scale can be built; what stands in the way is said so that a user can act on it."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsol.reports.catalogue import table_specs
+
+pytestmark = pytest.mark.workflow
+
+SCALES = ("smoke", "demo", "small", "full")
+
+
+@pytest.fixture(scope="module")
+def planned(source: Any, duplicate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A clean clone in which nothing is made but dry runs."""
+    folder = tmp_path_factory.mktemp("planned")
+    yield duplicate(source, folder / "project")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_table_has_a_graph_at_every_synthetic_scale(planned: Any, scale: str) -> None:
+    tables = [f"reports/{scale}/{table}.csv" for table in table_specs()]
+    plan = planned.plan(*tables)
+    rules = {job.split()[0] for job in plan.jobs}
+    expected = {
+        "render_images",
+        "write_manifests",
+        "map_supersets",
+        "train_model",
+        "extract_maps",
+        "repeat_still_map",
+        "score_maps",
+        "make_table",
+    }
+    assert rules == expected
+    assert {f"reports/{scale}/{table}.csv" for table in table_specs()} <= plan.outputs
+
+
+def test_photographs_have_a_graph(planned: Any) -> None:
+    from_environment = Path(planned.environment["WSOL_DATA"])
+    if not any(from_environment.glob("*tiny*")):
+        pytest.skip("set WSOL_DATA to the folder with Tiny ImageNet (docs/data.md)")
+    plan = planned.plan("reports/photos/tableB.csv")
+    assert "train_model tinyimagenet/resnet50/cam/0" in plan.jobs
+    assert not any(job.startswith("render_images") for job in plan.jobs)
+
+
+@pytest.mark.parametrize("scale", ["photos", "paper"])
+def test_missing_data_are_named_with_what_to_do(planned: Any, tmp_path: Path, scale: str) -> None:
+    bare = planned.having(WSOL_DATA=str(tmp_path))
+    said = bare.snakemake("-n", f"reports/{scale}/tableB.csv", ok=False)
+    text = said.stdout + said.stderr
+    assert "WSOL_DATA" in text
+    assert (
+        "tiny" in text.lower() if scale == "photos" else any(name in text for name in ("CUB", "ILSVRC", "OpenImages"))
+    )
+
+
+def test_an_unknown_key_is_named_with_its_file_and_the_nearest_known_one(fresh: Any) -> None:
+    path = fresh.root / "params/scales/smoke.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "imagesize: 64\n", encoding="utf-8")
+    said = fresh.snakemake("-n", "reports/smoke/tableB.csv", ok=False)
+    text = said.stdout + said.stderr
+    assert "params/scales/smoke.yaml" in text
+    assert "unknown key 'imagesize'" in text
+    assert "did you mean 'image_size'?" in text
+
+
+def test_an_unknown_hyperparameter_is_named(fresh: Any) -> None:
+    path = fresh.root / "params/methods/cam.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("batch_size:", "batchsize:", 1), encoding="utf-8")
+    said = fresh.snakemake("-n", "reports/smoke/tableB.csv", ok=False)
+    text = said.stdout + said.stderr
+    assert "params/methods/cam.yaml" in text
+    assert "batchsize" in text
+
+
+def test_an_unknown_configuration_key_is_rejected(planned: Any) -> None:
+    said = planned.snakemake("-n", "reports/tableB.csv", "--config", "typo=1", ok=False)
+    text = said.stdout + said.stderr
+    assert "typo" in text
+    assert "known: device, scale" in text
+    assert "Traceback" not in text
+
+
+def test_an_unknown_scale_is_named_with_those_there_are(planned: Any) -> None:
+    said = planned.snakemake("-n", "reports/tableB.csv", "--config", "scale=huge", ok=False)
+    text = said.stdout + said.stderr
+    assert "params/scales/huge.yaml" in text
+    assert "smoke" in text
+
+
+def test_a_corrupt_image_is_named_in_the_log_of_its_job(spoilt: Any) -> None:
+    archive = spoilt.root / "data/smoke/synthbirds/images.zip"
+    with zipfile.ZipFile(archive) as reader:
+        members = [(info, reader.read(info)) for info in reader.infolist()]
+    images = [number for number, (info, _) in enumerate(members) if info.filename.endswith((".jpg", ".jpeg"))]
+    broken = members[images[3]][0].filename
+    members[images[3]] = (members[images[3]][0], b"not an image")
+    with zipfile.ZipFile(archive, "w") as writer:
+        for info, content in members:
+            writer.writestr(info, content)
+    said = spoilt.snakemake("--cores", "2", "data/smoke/synthbirds/test.parquet", ok=False)
+    log = (spoilt.root / "logs/smoke/data/synthbirds.manifests.log").read_text(encoding="utf-8")
+    assert broken in log
+    assert broken in said.stdout + said.stderr, "Snakemake does not show the log of a job that failed"
+    assert "Traceback" not in log
+
+
+def test_the_linter_has_nothing_to_say(planned: Any) -> None:
+    said = planned.wsol("lint_workflow").stdout
+    assert "0 to mend" in said
+
+
+def test_the_linter_fails_on_a_rule_without_a_log(fresh: Any) -> None:
+    path = fresh.root / "Snakefile"
+    rule = '\n\nrule careless:\n    output:\n        "results/careless.txt",\n    shell:\n        "touch {output}"\n'
+    path.write_text(path.read_text(encoding="utf-8") + rule, encoding="utf-8")
+    said = fresh.wsol("lint_workflow", ok=False).stdout
+    assert "rule careless: No log directive defined" in said
