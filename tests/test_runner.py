@@ -142,12 +142,7 @@ def test_jobs_start_and_finish_in_any_order(clock: Clock) -> None:
 
 
 def test_rules_of_this_shape_are_seen_with_and_without_local(clock: Clock) -> None:
-    for line in (
-        "rule score_maps:\n",
-        "localrule score_maps:\n",
-        "localcheckpoint score_maps:\n",
-        "checkpoint score_maps:\n",
-    ):
+    for line in ("rule score_maps:\n", "localrule score_maps:\n"):
         board = Board(2, clock)
         read(board, STATS + line + "    jobid: 3\n")
         assert board.waiting["score_maps"] == 3, line
@@ -295,7 +290,9 @@ def test_a_run_logs_everything_and_hands_on_the_exit_code(
     fake_snakemake(
         monkeypatch,
         "open('arguments', 'w').write(' '.join(sys.argv[1:]) + ' ' + os.environ['WSOL_PROGRESS'])\n"
-        "print(open('canned').read(), end='', flush=True); print('wsol: bad.png is cut off', file=sys.stderr); sys.exit(3)\n",
+        "print(open('canned').read(), end='', flush=True)\n"
+        "print('wsol: bad.png is cut off', file=sys.stderr)\n"
+        "sys.exit(3)\n",
     )
     Path("scratch/progress").mkdir(parents=True)
     Path("scratch/progress/train__old").write_text("0.5 \n")
@@ -357,7 +354,7 @@ def test_a_second_run_waits_for_the_first(
 
 def test_snakemake_is_killed_with_its_runner(checkout: Path) -> None:
     Path("snake.py").write_text(
-        "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\nprint('x', flush=True); time.sleep(60)\n"
+        "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n"
     )
     program = (
         "import sys\nfrom wsol import runner\n"

@@ -77,13 +77,14 @@ class Board:
     def seconds_left(self, fractions: dict[str, float]) -> float:
         """Estimated seconds until the end; `fractions` maps a rule to how far its running job says it is."""
         work = longest = 0.0
+        at_work = Counter(rule for rule, _ in self.running.values())
         for rule, count in self.waiting.items():
             work += max(0, count) * self._expected(rule, fractions) * self._share(rule)
         for rule, start in self.running.values():
             spent = self._clock() - start
-            fraction = fractions.get(rule, 0.0)
-            # A job's own word counts once it has seen enough of its work to be believed.
-            left = spent * (1 - fraction) / fraction if fraction > 0.03 else self._expected(rule, {}) - spent
+            # A job's own word counts once it has seen enough of its work, and where no other may have said it.
+            fraction = fractions.get(rule, 0.0) if at_work[rule] == 1 else 0.0
+            left = spent * (1 - fraction) / fraction if fraction > 0.03 else self._expected(rule, fractions) - spent
             work += max(0.0, left) * self._share(rule)
             longest = max(longest, left)
         return max(work, longest)

@@ -116,6 +116,7 @@ def test_commands_hold_no_path_of_this_machine(checkout: Path, monkeypatch: pyte
     monkeypatch.setenv("WSOL_DATA", str(checkout.parent / "sets"))
     given = ["wsol", str(checkout / "results/a"), f"--raw={checkout.parent}/sets/b", "/home/somebody/c", "--seed", "3"]
     assert portable_command(given) == ["wsol", "results/a", "--raw=raw:b", "c", "--seed", "3"]
+    assert portable_command(["../sets/d", "../other/e", "params/f.yaml"]) == ["raw:d", "e", "params/f.yaml"]
 
 
 def test_producer_is_found_beside_above_and_elsewhere_in_the_scale(checkout: Path) -> None:

@@ -48,7 +48,7 @@ def data_settings(scale: str, dataset: str) -> dict[str, Any]:
         "counts": settings["counts"],
         "sha256": settings["sha256"],
         "image_size": load_scale(scale).image_size,
-        "options": _dataset_options(scale, dataset),
+        "options": {key: value for key, value in _dataset_options(scale, dataset).items() if key != "backbones"},
     }
 
 
@@ -57,7 +57,7 @@ def superset_settings(scale: str, dataset: str) -> dict[str, Any]:
 
 
 def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
-    view = load_scale(scale)
+    view, options = load_scale(scale), _dataset_options(scale, dataset)
     if backbone not in view.settings["backbones"]:
         raise ParameterError(
             f"params/scales/{scale}.yaml: backbone {backbone!r} is not of this scale ({', '.join(view.backbones)})"
@@ -70,7 +70,7 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict
         "image_size": view.image_size,
         "resize": view.settings["resize"],
         "threads": view.settings["threads"],
-        "architecture": view.settings["backbones"][backbone],
+        "architecture": view.settings["backbones"][backbone] | options["backbones"].get(backbone, {}),
         "selection": selection_settings(scale, dataset),
         **_validation_attribution(method),
         "hyperparameters": hyperparameters(method, scale, dataset, backbone),
@@ -82,8 +82,8 @@ def _validation_attribution(method: str) -> dict[str, Any]:
     attribution, options = next(iter(load_method(method)["attributions"].items()))
     if "+" in attribution:
         raise ParameterError(
-            f"params/methods/{method}.yaml: the first attribution, {attribution!r}, chooses the best epoch and can have "
-            "no aggregation; put the plain one first"
+            f"params/methods/{method}.yaml: the first attribution, {attribution!r}, chooses the best epoch and can "
+            "have no aggregation; put the plain one first"
         )
     return {"attribution": attribution, "attribution_options": options}
 

@@ -20,6 +20,7 @@ class TrainingMethod:
 
     def build(self, backbone: str, num_classes: int, architecture: dict[str, Any]) -> torch.nn.Module:
         """The network to train: logits (B, K) from `forward`, and class maps for the method's attribution."""
+        import wsol.models.heads.cam  # noqa: F401  `build` finds it by name; the code closure only sees imports
         from wsol.models import build
 
         return build(backbone, head="cam", num_classes=num_classes, **located(architecture))

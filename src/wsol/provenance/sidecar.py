@@ -17,7 +17,7 @@ from typing import Any
 
 from wsol.errors import DataError, ParameterError
 from wsol.files import read_json, write_json
-from wsol.provenance.paths import SIDECAR_SUFFIX, is_external, logical_path, repo_root, require_sidecar_name
+from wsol.provenance.paths import RAW, SIDECAR_SUFFIX, is_external, logical_path, repo_root, require_sidecar_name
 
 FORMAT = 1
 _DISTRIBUTION = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
@@ -152,18 +152,19 @@ class Sidecars:
 
 
 def portable_command(arguments: Sequence[str], root: Path | None = None) -> list[str]:
-    """A command line without paths of this machine: each absolute path becomes a logical one or its last name."""
+    """A command line without paths of this machine: a path that is absolute, or leads to the raw data or out of the
+    repository, becomes a logical one or its last name."""
     return [_portable(argument, root) for argument in arguments]
 
 
 def _portable(argument: str, root: Path | None) -> str:
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
-    if not Path(value).is_absolute():
-        return argument
     try:
-        return f"{option}{equals}{logical_path(value, root)}"
+        logical = logical_path(value, root)
     except ParameterError:
         return f"{option}{equals}{Path(value).name}"
+    kept = not Path(value).is_absolute() and not logical.startswith(RAW)
+    return argument if kept else f"{option}{equals}{logical}"
 
 
 def short_code(code: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -40,13 +41,15 @@ def main(argv: list[str]) -> int:
     show = ProgressFile(f"data/{cell['scale']}/{cell['dataset']}")
     with Job(
         layer="data",
-        cell=cell,
+        cell={**cell, "step": "manifests"},
         sidecar=arguments.sidecar,
         inputs=inputs,
         code_roots=manifest_roots(settings["reader"]),
         parameters=settings,
     ) as job:
         arguments.out_dir.mkdir(parents=True, exist_ok=True)
+        for left_by_a_killed_job in arguments.out_dir.glob(".prepare.*"):
+            shutil.rmtree(left_by_a_killed_job, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=arguments.out_dir, prefix=".prepare.") as folder:
             prepared = prepare(
                 settings, folder, source=source, progress=lambda split, done, total: show(done / total, split)

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     options, cell = settings["options"], cell_of(arguments.settings, settings)
     with Job(
         layer="data",
-        cell=cell,
+        cell={**cell, "step": "images"},
         sidecar=arguments.sidecar,
         inputs=common_inputs(arguments.settings),
         code_roots=render_roots(),
