@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import wsol
 from wsol.attribution import attribute, score_maps
 from wsol.attribution.store import read_maps
 from wsol.attribution.superset import aggregate
@@ -275,7 +276,8 @@ def test_all_code_that_a_job_loaded_is_code_that_its_sidecar_names(checkout: Pat
     attribution = rest[0] if rest else ""
     cell = "none/center" if attribution == "center" else "resnet50/cam"
     record = read_json(SIDECAR_OF[verb].format(dataset=dataset, cell=cell, attribution=attribution))
-    loaded = {Path(file).relative_to(REPO).as_posix() for file in read_json("loaded.json")[name]}
+    package = Path(wsol.__file__).resolve().parents[2]
+    loaded = {Path(file).relative_to(package).as_posix() for file in read_json("loaded.json")[name]}
     # Observers cannot change a byte, nor can what they alone load.
     watching = {f"src/{module.replace('.', '/')}" for module in OBSERVERS}
     by_observers = set(code_closure("wsol.config.scale", "wsol.config.paths"))

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.data.transforms import denormalise
+from wsol.data.transforms import denormalise, train_batch
+from wsol.training import batches
 from wsol.training.batches import epoch_order, steps_per_epoch, training_batches
 
 COUNT, RESIZE, CROP = 11, 12, 8
@@ -46,8 +47,7 @@ def run(
     images: Images, *, settings: dict[str, Any] | None = None, seed: int = 0, epoch: int = 1, first: int = 0
 ) -> list[tuple[int, np.ndarray, torch.Tensor, torch.Tensor]]:
     labels = np.arange(COUNT, dtype=np.int64) * 10
-    batches = training_batches(images, labels, settings or chosen(), seed, epoch, first, torch.device("cpu"))
-    return list(batches)
+    return list(training_batches(images, labels, settings or chosen(), seed, epoch, first, torch.device("cpu")))
 
 
 @given(st.integers(0, 5), st.integers(1, 20), st.integers(1, 200))
@@ -71,12 +71,12 @@ def test_steps_per_epoch(count: int, size: int, steps: int) -> None:
 
 def test_every_image_comes_once_with_its_label_and_the_last_batch_is_short() -> None:
     images = Images()
-    batches = run(images)
-    assert [step for step, *_ in batches] == [0, 1, 2]
-    assert [len(indices) for _, indices, _, _ in batches] == [4, 4, 3]
-    seen = np.concatenate([indices for _, indices, _, _ in batches])
+    epoch = run(images)
+    assert [step for step, *_ in epoch] == [0, 1, 2]
+    assert [len(indices) for _, indices, _, _ in epoch] == [4, 4, 3]
+    seen = np.concatenate([indices for _, indices, _, _ in epoch])
     np.testing.assert_array_equal(seen, epoch_order(0, 1, COUNT))
-    for _, indices, pixels, labels in batches:
+    for _, indices, pixels, labels in epoch:
         assert pixels.shape == (len(indices), 3, CROP, CROP) and pixels.dtype == torch.float32
         np.testing.assert_array_equal(denormalise(pixels)[:, 0, 0, 0].numpy(), indices + 1)
         np.testing.assert_array_equal(labels.numpy(), indices * 10)
@@ -98,14 +98,28 @@ def test_an_epoch_that_is_entered_in_the_middle_gives_the_same_rest(cached: bool
 
 def test_pictures_change_with_epoch_and_seed_but_not_by_themselves() -> None:
     def first_image(**options: int) -> torch.Tensor:
-        batches = run(Images(varied=True), **options)
-        pixels = torch.cat([pixels for _, _, pixels, _ in batches])
-        order = np.concatenate([indices for _, indices, _, _ in batches])
+        epoch = run(Images(varied=True), **options)
+        pixels = torch.cat([pixels for _, _, pixels, _ in epoch])
+        order = np.concatenate([indices for _, indices, _, _ in epoch])
         return pixels[int(np.flatnonzero(order == 0)[0])]
 
     assert torch.equal(first_image(epoch=1), first_image(epoch=1))
     crops = [first_image(epoch=epoch, seed=seed) for epoch in range(1, 6) for seed in range(2)]
     assert len({crop.numpy().tobytes() for crop in crops}) > 5, "of 5 × 5 offsets and a flip, ten draws repeat few"
+
+
+def test_every_step_of_every_epoch_has_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def watched(images: torch.Tensor, crop: int, generator: torch.Generator) -> torch.Tensor:
+        seeds.append(generator.initial_seed())
+        return train_batch(images, crop, generator)
+
+    monkeypatch.setattr(batches, "train_batch", watched)
+    for seed in range(2):
+        for epoch in range(1, 4):
+            run(Images(), seed=seed, epoch=epoch)
+    assert len(seeds) == len(set(seeds)) == 2 * 3 * 3
 
 
 def test_the_draws_of_a_step_do_not_depend_on_other_draws_of_the_process() -> None:

@@ -313,12 +313,23 @@ def test_a_training_that_was_stopped_between_epochs_goes_on_to_the_same_bytes(
     assert_same(toy.run(state), unbroken)
 
 
+class Loud(toy.Method):
+    """Gradients that overflow in float16 until the scaler has learned a smaller scale."""
+
+    def loss(self, model: Any, images: Any, labels: Any, generator: Any) -> Any:
+        loss, logits = super().loss(model, images, labels, generator)
+        return loss * 3000, logits
+
+
 def test_a_scaled_gradient_training_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", -1.0)
-    chosen = toy.settings(precision="float16")
+    chosen = toy.settings(precision="float16", learning_rate=1e-5)
+    state = tmp_path / "state.pt"
     with pytest.raises(Interrupted):
-        toy.run(tmp_path / "state.pt", settings=chosen, progress=stop_after(STEPS + 2))
-    assert_same(toy.run(tmp_path / "state.pt", settings=chosen), toy.run(settings=chosen))
+        toy.run(state, method=Loud(), settings=chosen, progress=stop_after(2 * STEPS + 2))
+    scale = torch.load(state, weights_only=True)["scaler"]["scale"]
+    assert scale < 2**16, "the example overflows"
+    assert_same(toy.run(state, method=Loud(), settings=chosen), toy.run(method=Loud(), settings=chosen))
 
 
 def test_a_training_that_is_stopped_again_and_again_ends_in_the_same_bytes(

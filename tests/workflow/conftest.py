@@ -110,8 +110,8 @@ class Checkout:
         return read_plan(done.stdout + done.stderr)
 
     def verify(self, *paths: str) -> dict[str, Any]:
-        """The report of `wsol verify --json`; real data may be elsewhere than the committed reports were made."""
-        done = self.wsol("verify", "--json", "--allow-missing-raw", *(paths or ("data/smoke", "results/smoke", "reports")), ok=None)
+        """The report of `wsol verify --json`."""
+        done = self.wsol("verify", "--json", *(paths or ("data/smoke", "results/smoke", "reports")), ok=None)
         assert done.returncode in (0, 1), done.stderr
         return json.loads(done.stdout)
 

@@ -52,7 +52,8 @@ def test_every_artefact_is_explained_and_verified(built: Any) -> None:
     report = built.verify()
     assert report["problems"] == []
     assert report["jobs"] >= sum(JOBS.values())
-    assert built.wsol("verify", "--allow-missing-raw").returncode == 0
+    assert built.wsol("verify", "data/smoke", "results/smoke", "reports").returncode == 0
+    assert built.wsol("verify", "--scale", "smoke").returncode == 0
     assert built.leftovers() == []
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wsol.cli.entry import enter
 from wsol.errors import WsolError
@@ -67,7 +68,7 @@ def _lint(passed: Sequence[str]) -> str:
     # The advice is wrapped at the width of the terminal, where there is one.
     environment = {**os.environ, "COLUMNS": "120"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    text = done.stdout + done.stderr
+    text = (done.stdout + done.stderr).replace(f"{Path.cwd()}/", "")
     if done.returncode and not _BLOCK.search(text):
         raise WsolError(f"snakemake --lint did not get as far as linting:\n{text.strip()}")
     return text

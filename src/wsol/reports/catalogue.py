@@ -16,7 +16,10 @@ def table_specs() -> dict[str, Path]:
     """Table id to the file that defines it. Raises ParameterError for an id that two files claim."""
     found: dict[str, Path] = {}
     for path in sorted((PARAMS / "papers").glob("*/*.yaml")):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ParameterError(f"{path}: not valid YAML: {error}") from error
         if not isinstance(content, dict) or not {"id", "rows", "columns"} <= set(content):
             continue
         name = content["id"]

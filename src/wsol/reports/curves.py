@@ -47,27 +47,31 @@ def draw_thresholds(scores: Mapping[str, str | Path], out: str | Path, title: st
     """
     documents = {name: read_json(path) for name, path in scores.items()}
     datasets = sorted({document["cell"]["dataset"] for document in documents.values()})
+    # By name and not by turn: a data set may lack an attribution that another has, and one legend serves both.
+    labels = list(dict.fromkeys(name.partition(" ")[2] for name in documents))
+    colours = {label: f"C{index}" for index, label in enumerate(labels)}
 
     def draw(axes: Sequence[Any]) -> None:
         for axis, dataset in zip(axes, datasets, strict=True):
             axis.set_title(dataset, fontsize=10)
             for name, document in documents.items():
                 if document["cell"]["dataset"] == dataset:
-                    _draw_score(axis, document, name.partition(" ")[2])
+                    label = name.partition(" ")[2]
+                    _draw_score(axis, document, {"label": label, "color": colours[label], "linewidth": 1.5})
 
     _page(draw, len(datasets), out, f"{title}: threshold curves on the test split")
 
 
-def _draw_score(axis: Any, document: Mapping[str, Any], name: str) -> None:
+def _draw_score(axis: Any, document: Mapping[str, Any], line: Mapping[str, Any]) -> None:
     curves = document["curves"]
     if "BoxAccV2@50" in curves:
         curve = curves["BoxAccV2@50"]
-        axis.plot([index / len(curve) for index in range(len(curve))], curve, label=name, linewidth=1.5)
+        axis.plot([index / len(curve) for index in range(len(curve))], curve, **line)
         axis.set_xlabel("threshold, share of the map's maximum")
         axis.set_ylabel("images with IoU ≥ 0.5, %")
         return
     curve = curves["PxAP"]
-    axis.plot(curve["recall"], curve["precision"], label=name, linewidth=1.5)
+    axis.plot(curve["recall"], curve["precision"], **line)
     axis.set_xlabel("recall over all pixels")
     axis.set_ylabel("precision")
 
