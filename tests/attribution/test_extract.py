@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -138,6 +140,26 @@ def test_broken_supersets_are_refused(supersets: list[list[int]], message: str) 
 def test_supersets_of_another_number_of_classes_are_refused() -> None:
     with pytest.raises(DataError, match="supersets of 2 classes, the network has 3"):
         extract(Fixed([0.0, 1.0, 2.0]), 2, attribution="cam+superset", supersets=[[0], [1]])
+
+
+def test_options_reach_the_attribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    def class_maps(model: Any, images: torch.Tensor, gain: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        features = model.features(images)
+        return gain * model.class_maps(features), model.logits(features)
+
+    monkeypatch.setitem(sys.modules, "wsol.attribution.amplified", SimpleNamespace(class_maps=class_maps))
+    model = network(3)
+    plain, louder = (
+        extract(model, 3, attribution=name, options=options)[0]
+        for name, options in (("cam", {}), ("amplified", {"gain": 4.0}))
+    )
+    np.testing.assert_allclose(louder, 4 * plain, rtol=1e-6)
+
+
+def test_extraction_leaves_no_gradients_behind() -> None:
+    model = network(3)
+    extract(model, 3)
+    assert torch.is_grad_enabled() and all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_an_attribution_without_code_is_refused() -> None:

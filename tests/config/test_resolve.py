@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,9 +86,11 @@ def test_every_cell_of_every_scale_resolves_to_settings_that_json_can_hold() -> 
 
 def test_train_settings_hold_what_a_training_depends_on() -> None:
     settings = settings_of("results/smoke/params/train/synthbirds/vgg16/cam.json")
-    assert settings["architecture"] == {"width": 0.125, "map_stride": 8, "pretrained": None}
-    assert settings["image_size"] == 64 and settings["resize"] == 72 and settings["threads"] == 1
-    assert settings["attribution"] == "cam"
+    view = load_scale("smoke").settings
+    assert settings["architecture"] == view["backbones"]["vgg16"]
+    assert all(settings[name] == view[name] for name in ("image_size", "resize", "threads"))
+    assert (settings["attribution"], settings["attribution_options"]) == ("cam", {})
+    assert set(settings["selection"]["metrics"]) == {"boxes"}
     assert settings["selection"]["headline_metric"] == "MaxBoxAccV2"
     assert {key: settings[key] for key in ("scale", "dataset", "backbone", "method")} == {
         "scale": "smoke",
@@ -139,18 +142,20 @@ def test_every_job_of_a_resolved_cell_has_code() -> None:
 
 # --- layering -----------------------------------------------------------------------------------------------------
 
-BASE = """
+RECIPE = (
+    "{epochs: 1, batch_size: 32, learning_rate: 1e-1, head_learning_rate_ratio: 1, momentum: 0.9, nesterov: true,"
+    " weight_decay: 0, schedule: step, decay_every_epochs: 5, decay_factor: 0.1, warmup_epochs: 0, label_smoothing: 0,"
+    " max_gradient_norm: null, checkpoint: last, precision: auto, channels_last: true, options: {}}"
+)
+BASE = f"""
 name: cam
 title: CAM
 paper: none
 trained: true
-attributions: {cam: {}}
+attributions: {{cam: {{}}}}
 hyperparameters:
   - source: base
-    set: {epochs: 1, batch_size: 32, learning_rate: 1e-1, head_learning_rate_ratio: 1, momentum: 0.9, nesterov: true,
-          weight_decay: 0, schedule: step, decay_every_epochs: 5, decay_factor: 0.1, warmup_epochs: 0,
-          label_smoothing: 0, max_gradient_norm: null, checkpoint: last, precision: auto, channels_last: true,
-          options: {}}
+    set: {RECIPE}
 """
 
 
@@ -193,9 +198,18 @@ def test_a_layer_applies_where_all_its_keys_match_and_a_list_means_any_of_it() -
     assert {cell: rate(*cell) for cell in expected} == expected
 
 
-def test_a_name_that_begins_like_another_is_another() -> None:
-    layers("{source: a, when: {dataset: synthbirds, backbone: resnet}, set: {learning_rate: 2e-2}}")
-    assert rate() == 1e-1
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("backbone: resnet", "backbone names 'resnet', which does not exist; there is .*resnet50"),
+        ("dataset: [synthbirds, CUBB]", "dataset names 'CUBB', which does not exist; there is .*CUB,"),
+        ("scale: papr", "scale names 'papr', which does not exist; there is .*paper"),
+    ],
+)
+def test_a_layer_for_a_name_that_does_not_exist_is_refused(condition: str, message: str) -> None:
+    layers(f"{{source: a, when: {{{condition}}}, set: {{learning_rate: 2e-2}}}}")
+    with pytest.raises(ParameterError, match=rf"cam\.yaml: hyperparameters\.1\.when\.{message}"):
+        rate()
 
 
 def test_an_unknown_or_lacking_hyperparameter_is_refused_with_its_cell() -> None:
@@ -233,18 +247,52 @@ def test_one_learning_rate_changes_one_file() -> None:
     assert changed(before) == {"results/paper/params/train/CUB/vgg16/cam.json"}
 
 
-def test_a_rate_of_some_scales_changes_their_cells_alone() -> None:
+def test_a_layer_of_some_scales_changes_their_cells_alone() -> None:
     before = snapshot()
-    edit("methods/cam.yaml", lambda text: text.replace("learning_rate: 0.05", "learning_rate: 0.04"))
+    layer = "  - {source: test, when: {scale: [smoke, photos]}, set: {learning_rate: 0.0123}}\n"
+    edit("methods/cam.yaml", lambda text: text + layer)
     touched = changed(before)
-    scales = {path.split("/")[1] for path in touched}
-    assert scales == {"smoke", "demo", "small", "photos", "full"}
-    assert touched == {path for path in before if path.split("/")[3] == "train" and path.split("/")[1] in scales}
+    assert touched
+    assert touched == {
+        path for path in before if path.split("/")[3] == "train" and path.split("/")[1] in ("smoke", "photos")
+    }
+
+
+def test_a_stride_of_one_data_set_changes_its_cells_alone() -> None:
+    data = "{classes: 4, seed: 0, images_per_class: {train-weaksup: 2, train-fullsup: 2, test: 2}}"
+
+    def scale_file(extra: str = "") -> str:
+        return (
+            "{name: toy, purpose: x, image_size: 64, resize: 72, threads: 1, stand_ins: {}, methods: all, seeds: [0],\n"
+            f" datasets: {{synthnet: {data}, synthbirds: {data[:-1]}{extra}}}}},\n"
+            " backbones: {resnet50: {map_stride: 16}, vgg16: {map_stride: 16}}}\n"
+        )
+
+    Path("params/scales/toy.yaml").write_text(scale_file())
+    edit("methods/cam.yaml", lambda text: text + "  - {source: t, when: {scale: toy}, set: " + RECIPE + "}\n")
+    before = snapshot()
+    edit("scales/toy.yaml", lambda text: scale_file(", backbones: {resnet50: {map_stride: 8}}"))
+    assert changed(before) == {"results/toy/params/train/synthbirds/resnet50/cam.json"}
+    settings = settings_of("results/toy/params/train/synthbirds/resnet50/cam.json")
+    assert settings["architecture"] == {"width": 1.0, "map_stride": 8, "pretrained": None}
+    assert settings_of("results/toy/params/train/synthbirds/vgg16/cam.json")["architecture"]["map_stride"] == 16
+
+
+def test_an_aggregation_cannot_choose_the_epoch() -> None:
+    edit("methods/cam.yaml", lambda text: text.replace("attributions:\n", "attributions:\n  cam+first: {}\n"))
+    with pytest.raises(
+        ParameterError, match=r"cam\.yaml: the first attribution, 'cam\+first'.* put the plain one first"
+    ):
+        settings_of("results/smoke/params/train/synthbirds/resnet50/cam.json")
 
 
 def test_the_same_value_in_other_words_changes_nothing() -> None:
     before = snapshot()
-    edit("methods/cam.yaml", lambda text: "# a note\n" + text.replace("weight_decay: 1.0e-4", "weight_decay: 1e-4"))
+    edit(
+        "methods/cam.yaml",
+        lambda text: "# a note\n" + text.replace("learning_rate: 1.268269e-5", "learning_rate: 0.1268269e-4"),
+    )
+    edit("methods/cam.yaml", lambda text: text.replace("published budget", "budget as published"))
     assert changed(before) == set()
 
 
@@ -286,7 +334,8 @@ def test_a_method_more_changes_no_job_but_the_tables(tmp_path: Path, monkeypatch
     forget()
     with pytest.raises(ParameterError, match=r"cutmix\.yaml has no code: src/wsol/methods/cutmix\.py"):
         load_method("cutmix")
-    shutil.copytree(REPO / "src/wsol/methods", tmp_path / "src/wsol/methods")
+    for folder in ("methods", "models/backbones"):
+        shutil.copytree(REPO / "src/wsol" / folder, tmp_path / "src/wsol" / folder)
     (tmp_path / "src/wsol/methods/cutmix.py").write_text('"""New."""\n')
     monkeypatch.setattr(scale, "__file__", str(tmp_path / "src/wsol/config/scale.py"))
     forget()
@@ -299,7 +348,7 @@ def test_a_method_more_changes_no_job_but_the_tables(tmp_path: Path, monkeypatch
 
 def test_another_data_seed_changes_that_data_set_alone() -> None:
     before = snapshot()
-    edit("scales/smoke.yaml", lambda text: text.replace("{classes: 6, seed: 0", "{classes: 6, seed: 1"))
+    edit("scales/smoke.yaml", lambda text: re.sub(r"(synthbirds: .*?)seed: \d+", r"\1seed: 123", text, count=1))
     assert changed(before) == {"results/smoke/params/data/synthbirds.json"}
 
 

@@ -67,7 +67,7 @@ def blobs() -> tuple[np.ndarray, Manifest]:
 def test_accuracy_and_localisation_are_those_of_the_metrics(blobs: tuple[np.ndarray, Manifest]) -> None:
     pixels, manifest = blobs
     selection = {"image_size": SIDE, "headline_metric": "MaxBoxAccV2", "metrics": {"boxes": BOXES_METRIC}}
-    settings: dict[str, Any] = {"attribution": "cam", "selection": selection}
+    settings: dict[str, Any] = {"attribution": "cam", "attribution_options": {}, "selection": selection}
     model = ChannelNet().train()
     scores = evaluate_model(model, Images(pixels), GroundTruth(manifest), settings, torch.device("cpu"))
 

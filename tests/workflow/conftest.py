@@ -154,13 +154,18 @@ def raw_data() -> Path:
     return Path(os.environ.get("WSOL_DATA") or PROJECT / "../shared/data").resolve()
 
 
+def files_of_git(*options: str) -> list[str]:
+    """Files of this checkout that git knows of, or as the options of `git ls-files` say."""
+    command = ["git", "ls-files", "--exclude-standard", "-z", *options]
+    listed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
+    return [name for name in listed.stdout.split("\0") if name]
+
+
 def copy_project(target: Path) -> Checkout:
     """The files that git knows of or would add, committed in a repository of their own."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=PROJECT, check=True, capture_output=True, text=True
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (PROJECT / name).is_file():
+    ignored = set(files_of_git("--cached", "--ignored"))
+    for name in files_of_git("--cached", "--others"):
+        if name not in ignored and (PROJECT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, target / name)
     checkout = Checkout(target)
@@ -212,3 +217,9 @@ def spoilt(built: Checkout, tmp_path: Path) -> Iterator[Checkout]:
 def duplicate() -> Callable[[Checkout, Path], Checkout]:
     """`copy_tree`, for fixtures of a module."""
     return copy_tree
+
+
+@pytest.fixture(scope="session")
+def tracked_but_ignored() -> list[str]:
+    """Files of this checkout that git holds although .gitignore calls them generated."""
+    return files_of_git("--cached", "--ignored")

@@ -64,6 +64,11 @@ def test_no_file_of_a_layer_is_unknown_to_the_workflow(built: Any) -> None:
     assert [line for line in listed if line.startswith(layers) and not line.startswith("results/smoke/params/")] == []
 
 
+def test_nothing_that_is_generated_is_published(tracked_but_ignored: list[str]) -> None:
+    """A sidecar in git would call its report stale on every clone, once any of its code was edited."""
+    assert tracked_but_ignored == []
+
+
 def test_a_second_run_has_nothing_to_do(built: Any) -> None:
     before = built.digests()
     assert built.plan().jobs == set()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wsol.config import paths, roots
 from wsol.config.yamlfile import check_configuration
+from wsol.locations import raw_data_root
 from wsol.reports.catalogue import table_specs
 from wsol.runner import hand_to_jobs
 from wsol.workflow import inputs

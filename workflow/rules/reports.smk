@@ -58,7 +58,7 @@ use rule make_table as make_table_of_configured_scale with:
 rule score_center_baseline:
     """The centre Gaussian on the released boxes of CUB and ILSVRC; no image is needed."""
     input:
-        metadata=inputs.released_metadata(),
+        metadata=inputs.released_metadata,
         published="params/papers/center.yaml",
         metric="params/metrics/boxes.yaml",
         code=inputs.code(roots.center_roots),
@@ -79,7 +79,7 @@ rule score_center_baseline:
         mem_mb=2000,
         runtime=10,
     params:
-        metadata=paths.raw_data_root() / "wsol-metadata",
+        metadata=raw_data_root() / "wsol-metadata",
     shell:
         "python -m wsol.cli.center --metadata {params.metadata} --published {input.published}"
         " --metric {input.metric} --out {output.table} --sidecar {output.prov} > {log} 2>&1"

@@ -32,7 +32,7 @@ rule map_supersets:
 rule count_supersets:
     """reports/tableA.csv counts on the paper's tree; reports/tableA.wordnet.csv on the whole WordNet graph."""
     input:
-        data_noun=str(paths.wordnet_nouns()),
+        data_noun=inputs.nouns,
         wnids=WNIDS,
         annotation=ANNOTATION,
         published="params/papers/calm/table_a.published.csv",

@@ -10,7 +10,7 @@ from typing import Any
 
 from wsol import doctor
 from wsol.cli.entry import enter
-from wsol.config.paths import raw_data_root, wordnet_nouns
+from wsol.locations import raw_data_root, wordnet_nouns
 
 _LOW_DISK_GIB = 5.0
 _NO_BUDGET = 1 << 62

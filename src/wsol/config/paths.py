@@ -6,9 +6,7 @@ results/<scale>/<layer>/<dataset>/<backbone>/<method>/s<seed>/<file>.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 SPLITS = ("train-weaksup", "train-fullsup", "test")
 EVALUATED_SPLITS = ("train-fullsup", "test")
@@ -69,13 +67,3 @@ def score_path(cell: Cell, attribution: str, split: str) -> str:
 
 def parameters_path(scale: str, layer: str, name: str) -> str:
     return f"results/{scale}/params/{layer}/{name}.json"
-
-
-def raw_data_root() -> Path:
-    """The folder of the real data sets: $WSOL_DATA, or data/raw."""
-    return Path(os.environ.get("WSOL_DATA", "data/raw"))
-
-
-def wordnet_nouns() -> Path:
-    """WordNet 3.0's data.noun: $WSOL_WORDNET, or where Debian's wordnet-base puts it."""
-    return Path(os.environ.get("WSOL_WORDNET", "/usr/share/wordnet/data.noun"))

@@ -93,6 +93,13 @@ def load_scale(name: str) -> Scale:
     missing = sorted(set(settings["stand_ins"].values()) - set(settings["datasets"]))
     if missing:
         raise ParameterError(f"params/scales/{name}.yaml: stand_ins names {missing[0]!r}, which is not in datasets")
+    for dataset, options in settings["datasets"].items():
+        unknown = sorted(set(options["backbones"]) - set(settings["backbones"]))
+        if unknown:
+            raise ParameterError(
+                f"params/scales/{name}.yaml: data set {dataset!r} changes backbone {unknown[0]!r}, which is not in "
+                f"backbones ({', '.join(settings['backbones'])})"
+            )
     return Scale(name, settings)
 
 
@@ -113,7 +120,26 @@ def load_method(name: str) -> dict[str, Any]:
     module = Path(__file__).parents[1] / "methods" / f"{name}.py"
     if not module.is_file():
         raise ParameterError(f"params/methods/{name}.yaml has no code: src/wsol/methods/{name}.py does not exist")
+    _check_conditions(name, settings["hyperparameters"])
     return settings
+
+
+def _check_conditions(method: str, layers: list[dict[str, Any]]) -> None:
+    """A misspelt name in a `when` would make its layer apply nowhere, in silence."""
+    code = Path(__file__).parents[1] / "models" / "backbones"
+    known = {
+        "scale": all_scales(),
+        "dataset": sorted(path.stem for path in (PARAMS / "datasets").glob("*.yaml")),
+        "backbone": sorted(path.stem for path in code.glob("[!_]*.py")),
+    }
+    for index, layer in enumerate(layers):
+        for key, value in layer["when"].items():
+            unknown = [name for name in (value if isinstance(value, list) else [value]) if name not in known[key]]
+            if unknown:
+                raise ParameterError(
+                    f"params/methods/{method}.yaml: hyperparameters.{index}.when.{key} names {unknown[0]!r}, which "
+                    f"does not exist; there is {', '.join(known[key])}"
+                )
 
 
 @functools.cache

@@ -24,24 +24,19 @@ from PIL import Image
 from wsol.data.manifest import Manifest
 from wsol.errors import DataError
 from wsol.files import sha256_bytes
+from wsol.locations import raw_data_root
 
 RAW_PREFIX = "raw:"
-DEFAULT_RAW_FOLDER = "data/raw"
 DEFAULT_CACHE_LIMIT = 2 * 1024**3
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 T = TypeVar("T")
 S = TypeVar("S")
 
 
-def raw_folder() -> Path:
-    """Where real data lies: $WSOL_DATA, or data/raw."""
-    return Path(os.environ.get("WSOL_DATA") or DEFAULT_RAW_FOLDER)
-
-
 def resolve_source(source: str) -> Path:
     """The folder or archive that a logical source name stands for; it need not exist."""
     if source.startswith(RAW_PREFIX):
-        return raw_folder() / source[len(RAW_PREFIX) :]
+        return raw_data_root() / source[len(RAW_PREFIX) :]
     return Path(source)
 
 
@@ -75,7 +70,7 @@ class ImageSource:
         self.path = resolve_source(source)
         if not self.path.exists():
             of = f" of data set {dataset}" if dataset else ""
-            under = f" (WSOL_DATA is {raw_folder()})" if source.startswith(RAW_PREFIX) else ""
+            under = f" (WSOL_DATA is {raw_data_root()})" if source.startswith(RAW_PREFIX) else ""
             how = obtain.strip() or "see docs/data.md for where to get it, or set WSOL_DATA to the folder that holds it"
             raise DataError(f"{self.path}: no such folder or archive{of}{under}; {how}")
         self._open_state()

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsol.data.images import RAW_PREFIX, raw_folder, resolve_source
+from wsol.data.images import RAW_PREFIX, resolve_source
 from wsol.data.manifest import SPLITS, validate, write_classes, write_manifest
 from wsol.data.readers import get_reader
 from wsol.data.readers._common import Progress, ReadOptions, Splits
 from wsol.errors import DataError
 from wsol.files import sha256_file
+from wsol.locations import raw_data_root
 
 ARCHIVE_NAME = "images.zip"
 MIN_PREFIX = 16
@@ -40,11 +41,11 @@ def select_source(parameters: Mapping[str, Any], out_dir: str | os.PathLike[str]
     if source["kind"] == "synthetic":
         return (Path(out_dir) / ARCHIVE_NAME).as_posix()
     for path in source["paths"]:
-        if (raw_folder() / path).exists():
+        if (raw_data_root() / path).exists():
             return RAW_PREFIX + path
-    tried = ", ".join(str(raw_folder() / path) for path in source["paths"])
+    tried = ", ".join(str(raw_data_root() / path) for path in source["paths"])
     raise DataError(
-        f"{parameters['name']}: its images are not there (looked for {tried}; WSOL_DATA is {raw_folder()}). "
+        f"{parameters['name']}: its images are not there (looked for {tried}; WSOL_DATA is {raw_data_root()}). "
         f"{str(parameters.get('obtain') or 'See docs/data.md.').strip()}"
     )
 
@@ -52,7 +53,7 @@ def select_source(parameters: Mapping[str, Any], out_dir: str | os.PathLike[str]
 def metadata_path(parameters: Mapping[str, Any]) -> Path | None:
     """The folder of released metadata, or None where the data set has none."""
     metadata = parameters["source"].get("metadata")
-    return None if metadata is None else raw_folder() / metadata
+    return None if metadata is None else raw_data_root() / metadata
 
 
 def verify_hashes(parameters: Mapping[str, Any], source: str) -> list[str]:
@@ -67,13 +68,13 @@ def verify_hashes(parameters: Mapping[str, Any], source: str) -> list[str]:
         in_metadata = metadata is not None and path.startswith(f"{metadata}/")
         if not in_metadata and RAW_PREFIX + path != source:
             continue
-        if not (raw_folder() / path).is_file():
+        if not (raw_data_root() / path).is_file():
             obtain = str(parameters.get("obtain") or "See docs/data.md.").strip()
-            raise DataError(f"{raw_folder() / path}: no such file; {parameters['name']} needs it. {obtain}")
-        actual = sha256_file(raw_folder() / path)
+            raise DataError(f"{raw_data_root() / path}: no such file; {parameters['name']} needs it. {obtain}")
+        actual = sha256_file(raw_data_root() / path)
         if len(expected) < MIN_PREFIX or not actual.startswith(expected):
             raise DataError(
-                f"{raw_folder() / path}: sha256 {actual[:MIN_PREFIX]}…, expected {expected[:MIN_PREFIX]}…; copy the "
+                f"{raw_data_root() / path}: sha256 {actual[:MIN_PREFIX]}…, expected {expected[:MIN_PREFIX]}…; copy the "
                 "file "
                 f"again, or correct params/datasets/{parameters['name']}.yaml if the change is meant"
             )

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from wsol.data.annotation import Annotation, load_annotation
 from wsol.data.taxonomy import MODES, Supersets, Taxonomy, partition
 from wsol.errors import DataError, ParameterError
+from wsol.locations import wordnet_nouns
 
-DATA_NOUN = Path("/usr/share/wordnet/data.noun")
 WNIDS = Path("params/datasets/imagenet1k.wnids.txt")
 ANNOTATION = Path("params/supersets/imagenet.yaml")
 NUM_NOUNS = 82_115
@@ -48,7 +48,7 @@ Nouns = Mapping[str, Synset]
 
 def find_data_noun(path: str | os.PathLike[str] | None = None) -> Path:
     """`path`, else $WSOL_WORDNET, else where Debian's wordnet-base puts the file; a folder means the file in it."""
-    named = Path(path or os.environ.get("WSOL_WORDNET") or DATA_NOUN)
+    named = wordnet_nouns() if path is None else Path(path)
     found = named / "data.noun" if named.is_dir() else named
     if not found.is_file():
         raise DataError(f"{found}: no such file; it should be WordNet 3.0's data.noun. {_REMEDY}")

@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from wsol.config.paths import raw_data_root
 from wsol.errors import DataError, ParameterError
 from wsol.files import sha256_file
+from wsol.locations import raw_data_root
 
 SIDECAR_SUFFIX = ".prov.json"
 RAW = "raw:"

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wsol.config.paths import raw_data_root
 from wsol.errors import DataError, WsolError
 from wsol.files import sha256_bytes
+from wsol.locations import raw_data_root
 from wsol.provenance.closure import code_closure, code_file
 from wsol.provenance.paths import SIDECAR_SUFFIX, hash_path, is_external, logical_path, physical_path, repo_root
 from wsol.provenance.sidecar import Record, Sidecars

@@ -15,6 +15,9 @@ from wsol.config.resolve import environment_file, parameter_file
 from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.data.images import resolve_source
 from wsol.data.prepare import select_source
+from wsol.data.wordnet import find_data_noun
+from wsol.errors import DataError
+from wsol.locations import raw_data_root
 from wsol.provenance.closure import code_closure
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView, required_cells
@@ -79,7 +82,12 @@ def wordnet(wildcards: Wildcards) -> list[str]:
     """WordNet and its annotation, where the data set's supersets come from there."""
     if load_dataset(wildcards.dataset)["supersets"]["rule"] != "wordnet":
         return []
-    return [str(paths.wordnet_nouns()), "params/supersets/imagenet.yaml"]
+    return [nouns(wildcards), "params/supersets/imagenet.yaml"]
+
+
+def nouns(wildcards: Wildcards) -> str:
+    """WordNet's data.noun. Raises DataError, with how to get it, where it is not here."""
+    return str(find_data_noun())
 
 
 def supersets(wildcards: Wildcards) -> list[str]:
@@ -88,8 +96,14 @@ def supersets(wildcards: Wildcards) -> list[str]:
     return [paths.supersets_path(wildcards.scale, wildcards.dataset)] if needed else []
 
 
-def released_metadata() -> list[str]:
-    root = paths.raw_data_root() / "wsol-metadata"
+def released_metadata(wildcards: Wildcards) -> list[str]:
+    """The released boxes of CUB and ILSVRC. Raises DataError, with how to get them, where they are not here."""
+    root = raw_data_root() / "wsol-metadata"
+    if not root.is_dir():
+        raise DataError(
+            f"{root}: no such folder; put the folder `metadata` of the repository clovaai/wsolevaluation there, or set "
+            "WSOL_DATA to the folder that holds wsol-metadata/"
+        )
     files = ("class_labels", "image_ids", "image_sizes", "localization")
     return [
         str(root / name / split / f"{file}.txt")
