@@ -138,7 +138,7 @@ def test_a_job_ends_soon_after_the_run_that_started_it_was_killed(
         begun = time.monotonic()
         # The killed run is a zombie, for nobody has waited for it: that is no life either.
         assert job.wait(timeout=10) == 130
-        assert time.monotonic() - begun < 2.5
+        assert time.monotonic() - begun < 4, "half a second, and what a busy machine adds"
 
 
 def test_a_job_whose_run_is_gone_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

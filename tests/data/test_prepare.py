@@ -136,7 +136,7 @@ def test_parameter_files_have_the_schema_and_name_a_reader(path: Path) -> None:
     assert content["localisation"] in ("boxes", "masks")
     boxes = content["localisation"] == "boxes"
     assert content["headline_metric"] == ("MaxBoxAccV2" if boxes else "PxAP")
-    assert content["metrics"] == (["boxes", "localization"] if boxes else ["masks"])
+    assert content["metrics"] == ([*(["boxes", "localization"] if boxes else ["masks"]), "classification"])
     assert content["supersets"]["rule"] in ("all", "singletons", "hierarchy", "wordnet")
     assert content["source"]["kind"] == ("synthetic" if content["name"].startswith("synth") else "raw")
     for digest in content["sha256"].values():

@@ -228,9 +228,10 @@ def test_tracking_hears_of_the_whole_job(monkeypatch: pytest.MonkeyPatch) -> Non
         key = running.key
     name, layer, cell, parameters, tags = tracking.calls[0]
     assert (name, layer, cell, parameters) == ("start_run", "train", CELL, {"lr": 0.1})
-    assert tags == {"git.commit": "None", "git.dirty": "None", "repro.key": key}
+    assert tags == {"git.commit": "None", "git.dirty": "None", "inputs.digest": key}
     assert tracking.calls[1:] == [
         ("metrics", {"loss": 1.0}, 3),
+        ("tag", "target", MODEL),
         ("tag", f"sha256.{MODEL}", hashlib.sha256(b"weights").hexdigest()),
         ("artifact", MODEL),
         ("finish", "FINISHED"),

@@ -112,7 +112,8 @@ def _map(arguments: argparse.Namespace) -> int:
     nouns = find_data_noun(arguments.data_noun) if rule == "wordnet" else None
     inputs = [path for path in (arguments.settings, arguments.classes) if path]
     inputs += [nouns, arguments.annotation] if nouns else []
-    cell = {"dataset": settings.get("dataset")}
+    cell = {"scale": arguments.out.parts[1]} if arguments.out.parts[0] == "results" else {}
+    cell["dataset"] = settings.get("dataset")
     with _job("supersets", cell, arguments.sidecar, inputs, settings, [arguments.out]) as (place,):
         groups = write_supersets(
             place, rule, arguments.classes, mode=mode, data_noun=nouns, annotation=arguments.annotation, depth=depth

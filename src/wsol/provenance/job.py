@@ -8,14 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from wsol.errors import DataError
-from wsol.files import canonical_json
+from wsol.files import canonical_json, temporary_beside
 from wsol.provenance.closure import code_closure, code_file, code_hashes, external_packages
 from wsol.provenance.paths import (
     hash_path,
@@ -139,9 +139,7 @@ class Job:
         target = physical_path(logical, self._root)
         if logical in self._temporaries:
             return self._temporaries[logical]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(target)
-        temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+        temporary = temporary_beside(target)
         self._temporaries[logical] = temporary
         return temporary
 
@@ -271,23 +269,3 @@ def _own_command() -> list[str]:
     if spec is not None and spec.name:
         return ["python", "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]]
     return [Path(sys.argv[0]).name, *sys.argv[1:]]
-
-
-def _remove_leftovers(target: Path) -> None:
-    """Remove temporaries of this target whose process is dead."""
-    pattern = re.compile(rf"\.{re.escape(target.stem)}\.(\d+)\.partial{re.escape(target.suffix)}")
-    for path in target.parent.iterdir():
-        found = pattern.fullmatch(path.name)
-        if found and not _is_running(int(found.group(1))):
-            with suppress(FileNotFoundError):
-                path.unlink()
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
