@@ -45,9 +45,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def temporary_beside(target: Path) -> Path:
-    """A hidden name beside `target`, with its suffix, for this process to write to; removes what dead processes left."""
+    """A hidden name beside `target`, with its suffix, for this process to write; removes what dead processes left."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    pattern = re.compile(rf"\.{re.escape(target.stem)}\.(\d+)\.partial{re.escape(target.suffix)}")
+    # A writer may itself be given such a name, or make files that begin with it.
+    pattern = re.compile(rf"\.+{re.escape(target.stem)}\.(\d+)\.partial.*")
     for path in target.parent.iterdir():
         found = pattern.fullmatch(path.name)
         if found and not _is_running(int(found[1])):
