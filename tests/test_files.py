@@ -67,6 +67,17 @@ def test_a_killed_writer_leaves_the_target_as_it_was(tmp_path: Path) -> None:
     assert names(tmp_path) == ["model.bin"], "the next writer clears up after the dead one"
 
 
+def test_what_a_dead_writer_made_beside_its_temporary_goes_too(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        dead = process.pid
+    left = [f".a.{dead}.partial.csv", f"..a.{dead}.partial.{dead}.partial.csv", f".a.{dead}.partial.cells.csv"]
+    others = [f".a.{os.getpid()}.partial.md", f".ab.{dead}.partial.csv", f".a.b.{dead}.partial.csv", "a.csv"]
+    for name in left + others:
+        (tmp_path / name).touch()
+    files.temporary_beside(tmp_path / "a.csv")
+    assert names(tmp_path) == sorted(others)
+
+
 def test_permissions_follow_the_umask_not_those_of_a_temporary(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -43,6 +43,11 @@ class ResNet50(Trunk):
         self.layer4 = _stage(planes[2] * EXPANSION, planes[3], blocks=3, stride=1)
         self.out_channels = planes[3] * EXPANSION
         he_fan_out(self)
+        for block in self.modules():
+            if isinstance(block, Bottleneck):
+                # Each block begins as its shortcut (Goyal et al., arXiv 1706.02677, section 5.1): from scratch, a slim
+                # network loses its first epochs otherwise. Loaded weights overwrite it.
+                nn.init.zeros_(block.bn3.weight)
 
     def walk(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
         x = self.relu(self.bn1(self.conv1(images)))
