@@ -93,12 +93,12 @@ def picture_page(rows: Sequence[PictureRow], out_png: str | Path, title: str, ca
     from matplotlib.figure import Figure
 
     with style.context("default"):
-        width, height = CELL_INCHES * (len(captions) + 1) + 0.36, CELL_INCHES * len(rows) + 1.08
+        width, height = CELL_INCHES * (len(captions) + 1) + 0.54, CELL_INCHES * len(rows) + 1.08
         figure = Figure(figsize=(width, height), dpi=DPI)
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(rows), len(captions) + 1, squeeze=False)
         figure.subplots_adjust(
-            left=0.3 / width,
+            left=0.48 / width,
             right=1 - 0.06 / width,
             bottom=0.36 / height,
             top=1 - 0.72 / height,
