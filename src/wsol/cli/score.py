@@ -78,14 +78,15 @@ def main(argv: list[str]) -> int:
             }
             write_json(job.output_path(out), document)
             _write_images(job.output_path(images_out), images)
-            job.run.summary({f"{manifest.split}/{name}": value for name, value in result["values"].items()})
-            job.run.summary({f"frozen/{manifest.split}/{name}": value for name, value in _values(fixed).items()})
+            job.run.summary(_rounded(f"{manifest.split}/", result["values"]))
+            job.run.summary(_rounded(f"frozen/{manifest.split}/", fixed.get("values", {})))
             print(f"wrote {out}: {headline} {result['values'][headline]:.2f} on {result['n_images']} images")
     return 0
 
 
-def _values(frozen: dict[str, Any]) -> dict[str, float]:
-    return frozen.get("values", {})
+def _rounded(prefix: str, values: dict[str, float]) -> dict[str, float]:
+    """For people who look at the runs; the score files keep every digit."""
+    return {f"{prefix}{name}": round(value, 3) for name, value in values.items()}
 
 
 def _evaluate(

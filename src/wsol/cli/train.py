@@ -113,7 +113,8 @@ def main(argv: list[str]) -> int:
                 job.output_path(out / f"{file}.safetensors"), trained.model, build_args, {**extra, "epoch": epoch}
             )
         _write_history(job.output_path(out / "train.csv"), trained.history)
-        job.run.summary({"epoch": chosen, **{k: v for k, v in trained.history[chosen].items() if k != "epoch"}})
+        scores = {key: value for key, value in trained.history[chosen].items() if key.startswith("val_")}
+        job.run.summary({"epoch": chosen, **scores})
         job.run.artifact(out / "train.csv")
         print(f"wrote {out}/model.safetensors: epoch {chosen} of {last_epoch}; best epoch {trained.best_epoch}")
     arguments.state.unlink(missing_ok=True)
