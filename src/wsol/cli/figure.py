@@ -52,7 +52,7 @@ def draw_pictures(arguments: argparse.Namespace) -> int:
     from wsol.attribution.store import read_maps
     from wsol.data.images import load_images
     from wsol.data.manifest import read_manifest
-    from wsol.metrics.proposals import boxes_at
+    from wsol.metrics.oracle import boxes_at
     from wsol.reports.pictures import Panel, PictureRow, evenly_spaced, picture_page
     from wsol.scoring import GroundTruth, check_same_images
 

@@ -8,7 +8,6 @@ MaxBoxAccV2 takes the boxes of all contours and averages the best accuracies at 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from wsol.errors import DataError, ParameterError
 from wsol.metrics.blocks import Block, MetricResult, Split, check_keys
 from wsol.metrics.curves import HitCurves
-from wsol.metrics.inputs import check_score_maps, image_name
-from wsol.metrics.iou import check_boxes, iou_matrix
-from wsol.metrics.proposals import Contours, check_contours, propose, quantise, threshold_grid
+from wsol.metrics.engine import BestIoU, best_iou
+from wsol.metrics.inputs import check_layout, image_name
+from wsol.metrics.iou import check_boxes
+from wsol.metrics.levels import Contours, Corners, check_contours, check_corners, threshold_grid
 
 BOTH: tuple[Contours, ...] = ("all", "largest")
 
@@ -79,12 +79,13 @@ def rescale_boxes(boxes: ArrayLike, image_size: Sequence[float], map_size: int |
 
 
 def box_accuracy(
-    score_maps: ArrayLike,
+    score_maps: Any,
     gt_boxes: Sequence[ArrayLike],
     iou: Sequence[float] = (0.3, 0.5, 0.7),
     contours: Contours = "all",
     thresholds: int | ArrayLike = 1000,
     *,
+    corners: Corners = "exclusive",
     image_ids: Sequence[str] | None = None,
     threads: int = 1,
 ) -> BoxAccuracy:
@@ -93,7 +94,7 @@ def box_accuracy(
     An image is a hit at (threshold, IoU level) if some proposed box has at least that IoU with some ground-truth box.
     Raises DataError, naming the image, for maps or boxes that the protocol does not allow.
     """
-    accumulator = BoxHits(iou, contours, thresholds, threads=threads)
+    accumulator = BoxHits(iou, contours, thresholds, corners=corners, threads=threads)
     accumulator.add(score_maps, gt_boxes, image_ids=image_ids)
     return accumulator.result()
 
@@ -107,74 +108,46 @@ class BoxHits:
         contours: Contours = "all",
         thresholds: int | ArrayLike = 1000,
         *,
+        corners: Corners = "exclusive",
         threads: int = 1,
     ) -> None:
         check_contours(contours)
+        check_corners(corners)
         self.iou = check_iou(iou)
         self.thresholds = threshold_grid(thresholds)
-        self._contours: Contours = contours
+        self._rule: tuple[Contours, Corners] = (contours, corners)
         self._threads = threads
-        self._curves = HitCurves(self.iou.size, self.thresholds.size)
+        self.curves = HitCurves(self.iou.size, self.thresholds)
 
-    def add(
-        self, score_maps: ArrayLike, gt_boxes: Sequence[ArrayLike], *, image_ids: Sequence[str] | None = None
-    ) -> None:
-        best = best_ious(
-            score_maps, gt_boxes, self.thresholds, (self._contours,), image_ids=image_ids, threads=self._threads
-        )
-        self._curves.add(hits_of(best[self._contours], self.iou))
+    def add(self, score_maps: Any, gt_boxes: Sequence[ArrayLike], *, image_ids: Sequence[str] | None = None) -> None:
+        contours, corners = self._rule
+        best = checked_best_iou(score_maps, gt_boxes, (contours,), corners, image_ids=image_ids, threads=self._threads)
+        self.curves.add(hits_of(best.values[0], self.iou), best.maximum)
 
     def result(self) -> BoxAccuracy:
-        self._curves.require_images()
-        return BoxAccuracy(self.iou, self.thresholds, self._curves.hits())
+        self.curves.require_images()
+        return BoxAccuracy(self.iou, self.thresholds, self.curves.hits())
 
 
 def hits_of(best: NDArray[np.float64], iou: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(n, D, T) hits from the best IoU (n, T) of each image and threshold, and the D IoU levels."""
+    """(n, D, 256) hits from the best IoU (n, 256) of each image and grey level, and the D IoU levels."""
     return best[:, None, :] >= iou[:, None]
 
 
-def best_ious(
-    score_maps: ArrayLike,
+def checked_best_iou(
+    score_maps: Any,
     gt_boxes: Sequence[ArrayLike],
-    thresholds: NDArray[np.float64],
     contours: Sequence[Contours] = BOTH,
+    corners: Corners = "exclusive",
     *,
     image_ids: Sequence[str] | None = None,
     threads: int = 1,
-) -> dict[Contours, NDArray[np.float64]]:
-    """Best IoU (N, T) over proposed and ground-truth boxes, for each image, threshold and contour rule.
-
-    Both rules come from one pass over the contours. More threads change the time, not the values.
-    """
-    maps = check_score_maps(score_maps, image_ids)
+) -> BestIoU:
+    """`wsol.metrics.engine.best_iou` after the checks: raises DataError, naming the image."""
+    maps = score_maps if hasattr(score_maps, "__cuda_array_interface__") else np.asarray(score_maps)
+    check_layout(maps, image_ids)
     boxes = _check_ground_truth(gt_boxes, maps.shape, image_ids)
-
-    def one(index: int) -> list[NDArray[np.float64]]:
-        return _best_ious_of_map(quantise(maps[index]), boxes[index], thresholds, contours)
-
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            rows = list(pool.map(one, range(len(maps))))
-    else:
-        rows = [one(index) for index in range(len(maps))]
-    return {rule: np.stack([row[column] for row in rows]) for column, rule in enumerate(contours)}
-
-
-def _best_ious_of_map(
-    grey: NDArray[np.uint8],
-    boxes: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    contours: Sequence[Contours],
-) -> list[NDArray[np.float64]]:
-    proposals = propose(grey, thresholds)
-    result = []
-    for rule in contours:
-        per_level = [level.of(rule) for level in proposals.levels]
-        starts = np.cumsum([0, *map(len, per_level[:-1])])
-        best = iou_matrix([box for level in per_level for box in level], boxes).max(axis=1)
-        result.append(np.maximum.reduceat(best, starts)[proposals.position])
-    return result
+    return best_iou(maps, boxes, contours, corners, image_ids=image_ids, threads=threads)
 
 
 def check_iou(iou: Sequence[float]) -> NDArray[np.float64]:
@@ -208,28 +181,48 @@ class Metric:
     needs: ClassVar[tuple[str, ...]] = ("boxes",)
 
     def __init__(self, parameters: Mapping[str, Any], split: Split) -> None:
-        check_keys("boxes", parameters, ("thresholds", "max_box_acc", "max_box_acc_v2"))
+        check_keys("boxes", parameters, ("thresholds", "corners", "max_box_acc", "max_box_acc_v2"))
         self._thresholds = threshold_grid(parameters["thresholds"])
+        check_corners(parameters["corners"])
+        self._corners: Corners = parameters["corners"]
         self._curves: dict[str, tuple[Contours, NDArray[np.float64], HitCurves]] = {}
         for key in ("max_box_acc", "max_box_acc_v2"):
             check_keys(f"boxes.{key}", parameters[key], ("iou", "contours"))
             check_contours(parameters[key]["contours"])
             levels = check_iou(parameters[key]["iou"])
-            self._curves[key] = (parameters[key]["contours"], levels, HitCurves(levels.size, self._thresholds.size))
+            self._curves[key] = (parameters[key]["contours"], levels, HitCurves(levels.size, self._thresholds))
         if self._curves["max_box_acc"][1].size != 1:
             raise ParameterError("boxes.max_box_acc.iou: MaxBoxAcc has one IoU level, 0.5 in the papers")
 
     def add(self, block: Block) -> None:
-        best = block.best_ious(self._thresholds)
         for rule, levels, curves in self._curves.values():
-            curves.add(hits_of(best[rule], levels))
+            best, maximum = block.best_iou(rule, self._corners)
+            curves.add(hits_of(best, levels), maximum)
 
     def result(self) -> MetricResult:
         result = MetricResult()
         _, _, first = self._curves["max_box_acc"]
-        result.add_curves(["MaxBoxAcc"], first, self._thresholds)
+        result.add_curves(["MaxBoxAcc"], first)
         _, levels, second = self._curves["max_box_acc_v2"]
         names = [f"BoxAccV2@{100 * level:.0f}" for level in levels]
-        result.add_curves(names, second, self._thresholds)
+        result.add_curves(names, second)
         result.add_mean("MaxBoxAccV2", names)
         return result
+
+    def keep_images(self) -> None:
+        """Every image's hits are kept anyway."""
+
+    def merge(self, others: Sequence[Metric]) -> None:
+        for name, (_, _, curves) in self._curves.items():
+            curves.merge([other._curves[name][2] for other in others])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {
+            f"{name}.{key}": rows
+            for name, (_, _, curves) in self._curves.items()
+            for key, rows in curves.state().items()
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        for name, (_, _, curves) in self._curves.items():
+            curves.restore({key: state[f"{name}.{key}"] for key in curves.state()})

@@ -24,7 +24,8 @@ from wsol.methods.center import center_gaussian
 from wsol.metrics.blocks import check_keys
 from wsol.metrics.boxes import check_iou
 from wsol.metrics.iou import iou_matrix
-from wsol.metrics.proposals import Contours, propose, quantise, threshold_grid
+from wsol.metrics.levels import Contours, Corners, level_index, quantise, threshold_grid
+from wsol.metrics.oracle import level_boxes
 
 COLUMNS = ("dataset", "split", "metric", "hits", "n", "value", "published", "erratum")
 SPLITS = (("CUB", "val"), ("CUB", "test"), ("ILSVRC", "val"), ("ILSVRC", "test"))
@@ -103,30 +104,34 @@ def hit_counts(
     owners: NDArray[np.int64],
     iou: NDArray[np.float64],
     contours: Contours,
+    corners: Corners,
     thresholds: NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """(D, T) images hit when every image has the same score map (H, W).
 
     boxes (B, 4) in map pixels, sorted by owners (B,), the image of each.
     """
-    proposals = propose(quantise(score_map), thresholds)
+    grey = quantise(score_map)
     starts = np.flatnonzero(np.diff(owners, prepend=-1))
-    per_level = np.zeros((iou.size, len(proposals.levels)), dtype=np.int64)
-    for column, level in enumerate(proposals.levels):
-        best = np.maximum.reduceat(iou_matrix(level.of(contours), boxes).max(axis=0), starts)
-        per_level[:, column] = (best >= iou[:, None]).sum(axis=1)
-    return per_level[:, proposals.position]
+    levels = level_index(thresholds, int(grey.max()))
+    proposed = level_boxes(grey, corners)
+    counts = np.zeros((iou.size, len(proposed)), dtype=np.int64)
+    for level in np.unique(levels):
+        best = np.maximum.reduceat(iou_matrix(proposed[level].of(contours), boxes).max(axis=0), starts)
+        counts[:, level] = (best >= iou[:, None]).sum(axis=1)
+    return counts[:, levels]
 
 
 def _metric_counts(
     score_map: NDArray[np.float64], boxes: NDArray[np.float64], truth: ReleasedSplit, parameters: Mapping[str, Any]
 ) -> dict[str, tuple[int, int]]:
-    check_keys("boxes", parameters, ("thresholds", "max_box_acc", "max_box_acc_v2"))
+    check_keys("boxes", parameters, ("thresholds", "corners", "max_box_acc", "max_box_acc_v2"))
     thresholds, n = threshold_grid(parameters["thresholds"]), len(truth.image_ids)
     best = {}
     for key in ("max_box_acc", "max_box_acc_v2"):
         iou = check_iou(parameters[key]["iou"])
-        counts = hit_counts(score_map, boxes, truth.owners, iou, parameters[key]["contours"], thresholds)
+        rule = parameters[key]["contours"], parameters["corners"]
+        counts = hit_counts(score_map, boxes, truth.owners, iou, *rule, thresholds)
         best[key] = iou, counts.max(axis=1)
     levels, hits = best["max_box_acc_v2"]
     result = {

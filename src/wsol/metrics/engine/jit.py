@@ -1,0 +1,46 @@
+"""Numba compilation kept on disk, in a folder of its own for every state of the engine's code.
+
+Numba renews a cached function when its own file changes, but not when a function that it calls, in another file, does:
+hence the digest of all files in the folder's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import config as numba_config
+
+
+@cache
+def cache_folder() -> str:
+    """Where compiled code is kept: below $NUMBA_CACHE_DIR, else the user's cache folder, else a temporary folder."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    name = f"engine-{digest.hexdigest()[:16]}"
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = Path(base) / "wsol" / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    return str(folder) if writable else str(Path(tempfile.gettempdir()) / f"wsol-{os.getuid()}" / name)
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """`numba.njit` without the interpreter lock, cached; floating point exactly as written."""
+    config: Any = numba_config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = cache_folder()
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
+    finally:
+        config.CACHE_DIR = before
