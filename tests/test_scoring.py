@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
+import tracemalloc
+import types
+import weakref
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import wsol.metrics.engine
 from wsol.attribution.postprocess import score_maps
+from wsol.attribution.store import read_maps, write_maps
 from wsol.data.manifest import Manifest, Row
 from wsol.data.masks import evaluation_mask
 from wsol.data.synthetic.archive import encode_png
@@ -60,17 +68,111 @@ def test_blocks_cover_every_image_once_in_order(count: int) -> None:
     assert fractions[-1] == 1 and fractions == sorted(fractions) and len(fractions) == len(found)
 
 
-def test_blocks_are_made_as_they_are_asked_for() -> None:
-    asked: list[tuple[int, int]] = []
+def test_one_block_is_made_ahead_and_no_more() -> None:
+    asked: list[int] = []
+    alive: list[int] = []
+    made: list[weakref.ref[np.ndarray]] = []
 
     def maps_of(start: int, stop: int) -> np.ndarray:
-        asked.append((start, stop))
+        time.sleep(0.05)  # by now the one who scores has let go of the block before the last
+        asked.append(start)
+        alive.append(sum(reference() is not None for reference in made))
+        return np.zeros((stop - start, 2, 2))
+
+    iterator = score_blocks(maps_of, None, GroundTruth(boxed(5 * BLOCK)), 8)
+    assert asked == []
+    for number, block in enumerate(iterator, start=1):
+        assert block.predictions is None
+        made.append(weakref.ref(block.score_maps))
+        time.sleep(0.15)
+        assert asked == [BLOCK * index for index in range(min(number + 1, 5))]
+    assert alive == [0, 1, 1, 1, 1], "a split need not fit into memory at the scored size"
+
+
+def ahead_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("wsol-ahead")]
+
+
+def test_reading_and_scoring_overlap() -> None:
+    reading = threading.Event()
+
+    def maps_of(start: int, stop: int) -> np.ndarray:
+        if start:
+            reading.set()
         return np.zeros((stop - start, 2, 2))
 
     iterator = score_blocks(maps_of, None, GroundTruth(boxed(2 * BLOCK)), 8)
-    assert asked == []
-    assert next(iterator).predictions is None
-    assert asked == [(0, BLOCK)], "a split need not fit into memory at the scored size"
+    next(iterator)
+    assert reading.wait(10), "the second block is read while the first is in use"
+    iterator.close()  # type: ignore[attr-defined]
+
+
+def test_closing_early_ends_the_thread() -> None:
+    asked: list[int] = []
+
+    def maps_of(start: int, stop: int) -> np.ndarray:
+        asked.append(start)
+        return np.zeros((stop - start, 2, 2))
+
+    iterator = score_blocks(maps_of, None, GroundTruth(boxed(9 * BLOCK)), 8)
+    next(iterator)
+    assert ahead_threads()
+    iterator.close()  # type: ignore[attr-defined]
+    assert not ahead_threads() and len(asked) <= 2
+    list(score_blocks(maps_of, None, GroundTruth(boxed(3)), 8))
+    assert not ahead_threads()
+
+
+def test_what_reading_raises_comes_in_its_turn() -> None:
+    def maps_of(start: int, stop: int) -> np.ndarray:
+        if start >= 2 * BLOCK:
+            raise DataError("cam.safetensors: its disk went away")
+        return np.zeros((stop - start, 2, 2))
+
+    found: list[Block] = []
+    fractions: list[float] = []
+    with pytest.raises(DataError, match="its disk went away"):
+        for block in score_blocks(maps_of, None, GroundTruth(boxed(4 * BLOCK)), 8, progress=fractions.append):
+            found.append(block)
+    assert len(found) == len(fractions) == 2 and not ahead_threads()
+
+
+def test_a_store_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    manifest = boxed(40 * BLOCK)
+    maps = np.random.default_rng(0).normal(size=(len(manifest), 28, 28)).astype(np.float32)
+    write_maps(tmp_path / "cam.safetensors", maps, manifest.image_ids, None, size=56)
+    store = read_maps(tmp_path / "cam.safetensors")
+    truth = GroundTruth(manifest)
+    next(score_blocks(store.block, None, truth, 56))  # what is compiled or imported is not the maps' memory
+    block_bytes = BLOCK * 56 * 56 * 8
+    tracemalloc.start()
+    try:
+        for block in score_blocks(store.block, None, truth, 56):
+            assert block.score_maps.shape[1:] == (56, 56)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "maps" not in vars(store)
+    assert peak < 3 * block_bytes < maps.nbytes < len(manifest) * 56 * 56 * 8
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_on_a_gpu_the_maps_are_made_there(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    def on_device(raw: np.ndarray, size: tuple[int, int], order: str, interpolation: str) -> np.ndarray:
+        return -score_maps(raw, size, order, interpolation)  # told apart by the sign
+
+    stand_in = types.ModuleType("wsol.metrics.engine.cuda")
+    stand_in.score_maps = on_device  # type: ignore[attr-defined]
+    cupy = types.ModuleType("cupy")
+    cupy.asarray = np.asarray  # type: ignore[attr-defined]
+    for module in (stand_in, cupy):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(wsol.metrics.engine, "cuda", stand_in, raising=False)
+    maps = np.random.default_rng(1).normal(size=(5, 4, 4))
+    options = {"order": "normalize-resize", "interpolation": "bilinear"}
+    found = blocks(boxed(5), maps, device=device, **options)[0].score_maps
+    expected = score_maps(maps, 12, *options.values())
+    np.testing.assert_array_equal(found, expected if device == "cpu" else -expected)
 
 
 def test_the_order_of_resizing_and_normalising_is_the_stores() -> None:

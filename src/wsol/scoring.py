@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsol.attribution.postprocess import map_faults, score_maps
+from wsol.attribution.postprocess import map_faults
 from wsol.errors import DataError
 from wsol.metrics.blocks import Block
 from wsol.metrics.boxes import rescale_boxes
+from wsol.threads import one_ahead
 
 if TYPE_CHECKING:
     from wsol.data.manifest import Manifest
@@ -64,29 +66,67 @@ def score_blocks(
     size: int,
     *,
     order: str = "resize-normalize",
+    interpolation: str = "bicubic",
     threads: int = 1,
+    device: str = "cpu",
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Iterator[Block]:
-    """Blocks of at most 64 images, upsampled as they are asked for.
+    """Blocks of at most 64 images; while one is being scored, a thread reads and upsamples the next, and no more.
 
     maps_of(start, stop) gives raw maps (n, h, w); predictions (N, 5) or None; `size` is the side of the scored frame.
+    On device cuda the score maps are made and stay there, as CuPy arrays (`wsol.device.choose_scoring_device`).
+    `progress` gets the share of images that are done with. What reading raises is raised when its block is asked for.
     """
+    count = len(truth.manifest)
+    starts = range(0, count, BLOCK)
+    blocks = (
+        _block(maps_of, predictions, truth, start, size, order, interpolation, threads, device) for start in starts
+    )
+    with closing(one_ahead(blocks)) as made:
+        for start, block in zip(starts, made, strict=True):
+            yield block
+            progress(min(start + BLOCK, count) / count)
+
+
+def _block(
+    maps_of: Callable[[int, int], np.ndarray],
+    predictions: np.ndarray | None,
+    truth: GroundTruth,
+    start: int,
+    size: int,
+    order: str,
+    interpolation: str,
+    threads: int,
+    device: str,
+) -> Block:
     manifest = truth.manifest
-    count = len(manifest)
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        raw = maps_of(start, stop)
-        yield Block(
-            score_maps=score_maps(raw, (size, size), order=order),
-            image_ids=manifest.image_ids[start:stop],
-            labels=manifest.labels[start:stop],
-            boxes=truth.boxes(start, stop, size),
-            masks=truth.masks(start, stop, size),
-            predictions=None if predictions is None else predictions[start:stop],
-            faults=map_faults(raw),
-            threads=threads,
-        )
-        progress(stop / count)
+    stop = min(start + BLOCK, len(manifest))
+    raw = maps_of(start, stop)
+    return Block(
+        score_maps=_score_maps(raw, (size, size), order, interpolation, threads, device),
+        image_ids=manifest.image_ids[start:stop],
+        labels=manifest.labels[start:stop],
+        boxes=truth.boxes(start, stop, size),
+        masks=truth.masks(start, stop, size),
+        predictions=None if predictions is None else predictions[start:stop],
+        faults=map_faults(raw),
+        threads=threads,
+    )
+
+
+def _score_maps(
+    raw: np.ndarray, size: tuple[int, int], order: str, interpolation: str, threads: int, device: str
+) -> Any:
+    """Score maps as a NumPy array, or on device cuda a CuPy one."""
+    if device == "cuda":
+        import cupy
+
+        from wsol.metrics.engine import cuda
+
+        return cuda.score_maps(cupy.asarray(raw), size, order, interpolation)
+    from wsol.attribution.upsample import score_maps
+
+    return score_maps(raw, size, order, interpolation, threads=threads)
 
 
 def check_same_images(store_ids: list[str], manifest: Manifest, path: object) -> None:

@@ -81,3 +81,16 @@ def test_a_file_that_holds_no_maps_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(b"\x00" * 50)
     with pytest.raises(DataError, match="broken: not a readable safetensors file"):
         read_maps(tmp_path / "broken")
+
+
+def test_blocks_are_read_alone(tmp_path: Path) -> None:
+    path = tmp_path / "cam"
+    write_maps(path, MAPS, IDS, PREDICTIONS, size=112)
+    store = read_maps(path)
+    for start, stop in ((0, 0), (0, 1), (1, 3), (3, 4), (0, 4), (3, 9), (4, 9), (9, 12)):
+        block = store.block(start, stop)
+        assert block.dtype == np.float32 and block.flags.writeable
+        np.testing.assert_array_equal(block, MAPS.astype(np.float32)[start:stop], strict=True)
+    assert "maps" not in vars(store), "blocks do not read the rest"
+    assert store.shape == store.maps.shape == (4, 3, 2)
+    np.testing.assert_array_equal(store.block(1, 3), store.maps[1:3])

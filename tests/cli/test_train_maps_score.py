@@ -428,7 +428,7 @@ def test_supersets_of_another_data_set_are_refused(checkout: Path, tmp_path: Pat
 
 KEYS = {
     *("cell", "headline_metric", "threshold_policy", "image_size", "frozen", "dataset", "split", "n_images"),
-    *("parameters", "values", "curves", "thresholds", "threshold_index", "means", "counts"),
+    *("parameters", "values", "curves", "thresholds", "threshold_index", "means", "counts", "intervals", "breakdown"),
 }
 
 
@@ -441,6 +441,10 @@ def test_score_files_say_what_they_measured(checkout: Path, dataset: str, cell: 
     documents = {split: read_json(f"{stem}.{split}.json") for split in EVALUATED}
     for split, document in documents.items():
         assert set(document) == KEYS
+        for name, (low, high) in document["intervals"]["values"].items():
+            assert 0 <= low <= high <= 100 and name in document["values"]
+        assert sum(document["breakdown"]["classes"]["n"]) == CLASSES * EACH
+        assert sum(document["breakdown"]["sizes"]["n"]) == CLASSES * EACH
         assert (document["split"], document["n_images"]) == (split, CLASSES * EACH)
         assert document["cell"]["attribution"] == attribution and document["cell"]["dataset"] == dataset
         assert set(document["threshold_policy"]) == {"values", "frozen"}
@@ -457,6 +461,11 @@ def test_score_files_say_what_they_measured(checkout: Path, dataset: str, cell: 
     assert documents["train-fullsup"]["frozen"] == {}
     frozen = documents["test"]["frozen"]
     assert set(frozen["values"]) == set(documents["test"]["values"])
+    for name, threshold in frozen["thresholds"].items():
+        low, high = documents["test"]["intervals"]["frozen"][name]
+        assert low <= frozen["values"][name] <= high, f"at {threshold}"
+        hits = documents["test"]["breakdown"]["classes"]["frozen"][name]["hits"]
+        assert 100 * sum(hits) / (CLASSES * EACH) == pytest.approx(frozen["values"][name])
     assert frozen["chosen_on"] == {"dataset": dataset, "split": "train-fullsup"}
     for name, value in frozen["values"].items():
         assert value <= documents["test"]["values"][name] + 1e-9, "the oracle's threshold is the best there is"

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from wsol.errors import DataError, ParameterError
 from wsol.metrics.boxes import BoxHits, box_accuracy, rescale_boxes
-from wsol.metrics.proposals import threshold_grid
+from wsol.metrics.levels import threshold_grid
 
 
 def blurred_noise(seed: int, count: int = 6, size: int = 24) -> np.ndarray:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ import yaml
 
 import wsol.metrics
 from wsol.errors import DataError, ParameterError
+from wsol.metrics import blocks as blocks_module
 from wsol.metrics import boxes as boxes_module
 from wsol.metrics.blocks import Block, Split
 from wsol.metrics.boxes import box_accuracy
 from wsol.metrics.evaluate import applicable, evaluate, freeze, metric_names, metric_type
+from wsol.metrics.levels import quantise
 from wsol.metrics.localization import topk_hits
 from wsol.metrics.masks import pixel_average_precision
 
@@ -98,12 +101,56 @@ def test_empty_maps_are_counted():
     assert evaluate(["boxes"], PARAMETERS, [block], TEST).result["counts"]["empty_maps"] == 4
 
 
+def test_maps_are_not_quantised_again_to_count_the_empty_ones(monkeypatch):
+    def refuse(maps):
+        assert np.ndim(maps) == 1, "only the largest score of each map needs a grey level"
+        return quantise(maps)
+
+    monkeypatch.setattr(blocks_module, "quantise", refuse)
+    block = toy(3)
+    block.score_maps[2:5] = np.nextafter(1 / 255, 0)
+    block.score_maps[5] = 1 / 255
+    for metrics in (["boxes"], ["classification"]):
+        assert evaluate(metrics, PARAMETERS, [block], TEST).result["counts"]["empty_maps"] == 3
+
+
+class DeviceArray:
+    """As much of a CuPy array as the evaluation itself may ask for; it cannot become a NumPy array unasked."""
+
+    __cuda_array_interface__: ClassVar[dict[str, int]] = {"version": 3}
+
+    def __init__(self, host):
+        self.host, self.shape = host, host.shape
+
+    def __len__(self):
+        return len(self.host)
+
+    def __array__(self, *_, **__):
+        raise TypeError("implicit conversion to a host array")
+
+    def max(self, axis):
+        return DeviceArray(self.host.max(axis=axis))
+
+    def get(self):
+        return self.host
+
+
+def test_maps_may_lie_on_a_device():
+    block = toy(3)
+    block.score_maps[:4] = 0.5 / 255
+    host = evaluate(["classification"], PARAMETERS, [block], TEST).result
+    block.score_maps = DeviceArray(block.score_maps)
+    assert evaluate(["classification"], PARAMETERS, [block], TEST).result == host
+    assert host["counts"]["empty_maps"] == 4
+
+
 def test_boxes_are_drawn_once_for_all_metrics(monkeypatch):
     calls = []
-    original = boxes_module.best_ious
-    monkeypatch.setattr(boxes_module, "best_ious", lambda *a, **k: calls.append(1) or original(*a, **k))
-    evaluate(ALL, PARAMETERS, [toy(4)], TEST)
-    assert len(calls) == 1
+    original = boxes_module.best_iou
+    monkeypatch.setattr(boxes_module, "best_iou", lambda *a, **k: calls.append(1) or original(*a, **k))
+    block = toy(4)
+    evaluate(ALL, PARAMETERS, [part(block, 0, 4), part(block, 4, 9)], TEST)
+    assert len(calls) == 2
 
 
 def test_frozen_values_are_the_test_curves_at_the_thresholds_of_val():
@@ -162,7 +209,12 @@ def test_metrics_are_found_by_name_and_by_what_they_need():
         ({"boxes": None}, "metric boxes needs boxes"),
         ({"masks": None}, "metric masks needs masks"),
         ({"predictions": None}, "needs predictions"),
-        ({"boxes": [np.array([[0, 0, 1, 1]])]}, "9 images but 1 boxes"),
+        ({"boxes": [np.array([[0, 0, 1, 1]])]}, r"9 images but 1 boxes; image 8/1\.jpg has none"),
+        (
+            {"masks": np.zeros((9, 8, 16), np.uint8)},
+            r"image 8/0\.jpg has a mask of 16 x 8 pixels and a score map of 16",
+        ),
+        ({"score_maps": np.zeros((9, 1, 16, 16))}, r"shape \(9, 1, 16, 16\)"),
         ({"labels": np.arange(9)}, r"image 8/6\.jpg has class index 6"),
         ({"labels": np.zeros(3, dtype=int)}, "3 labels"),
         ({"image_ids": ["same.jpg"] * 9}, r"same\.jpg was scored twice"),
@@ -174,6 +226,34 @@ def test_incomplete_blocks_are_refused(change, message):
         setattr(block, name, value)
     with pytest.raises(DataError, match=message):
         evaluate(ALL, PARAMETERS, [block], TEST)
+
+
+def test_maps_must_have_the_size_of_the_frame():
+    split = Split("toy", "test", 6, frame=(16, 24))
+    with pytest.raises(DataError, match=r"image 8/0\.jpg has a score map of 16 x 16 pixels.*frame of 24 x 16 pixels"):
+        evaluate(["boxes"], PARAMETERS, [toy(8)], split)
+    same = evaluate(["boxes"], PARAMETERS, [toy(8)], Split("toy", "test", 6, frame=(16, 16)))
+    assert same.result == evaluate(["boxes"], PARAMETERS, [toy(8)], TEST).result
+
+
+def test_images_must_be_those_of_the_split():
+    block = toy(8)
+    names = list(block.image_ids)
+    with pytest.raises(DataError, match=r"image 8/8\.jpg was not scored, and 0 more"):
+        evaluate(["boxes"], PARAMETERS, [part(block, 0, 8)], TEST, image_ids=names)
+    with pytest.raises(DataError, match=r"image 8/5\.jpg is not in this split"):
+        evaluate(["boxes"], PARAMETERS, [block], TEST, image_ids=names[:5])
+    with pytest.raises(DataError, match=r"image 8/1\.jpg was scored twice"):
+        evaluate(["boxes"], PARAMETERS, [part(block, 0, 2), part(block, 1, 9)], TEST, image_ids=names)
+    columns = evaluate(["boxes"], PARAMETERS, [block], TEST, image_ids=names[::-1]).images
+    assert list(columns["image_id"]) == names[::-1]
+    assert list(columns["class_index"]) == list(block.labels[::-1])
+
+
+def test_an_image_of_another_split_costs_no_work(monkeypatch):
+    monkeypatch.setattr(boxes_module, "best_iou", lambda *a, **k: pytest.fail("scored before it was checked"))
+    with pytest.raises(DataError, match="is not in this split"):
+        evaluate(["boxes"], PARAMETERS, [toy(8)], TEST, image_ids=["8/0.jpg"])
 
 
 def test_no_images_is_an_error():

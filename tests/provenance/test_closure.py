@@ -120,6 +120,15 @@ def test_an_edit_is_noticed_even_with_the_old_time_stamp_and_size(package: Path)
     assert "direct.py" in names(code_closure("toy.lazy", package_root=package))
 
 
+def test_cuda_sources_beside_a_module_are_part_of_it(package: Path) -> None:
+    """No import shows them, yet they are code: an edited kernel must make scores run anew."""
+    (package / "toy" / "layer" / "kernel.cu").write_text("__global__ void f() {}\n")
+    (package / "toy" / "layer" / "notes.txt").write_text("not code\n")
+    assert "src/toy/layer/kernel.cu" in code_closure("toy.layer.shared", package_root=package)
+    assert "src/toy/layer/notes.txt" not in code_closure("toy.layer.shared", package_root=package)
+    assert "src/toy/layer/kernel.cu" not in code_closure("toy.direct", package_root=package)
+
+
 def test_external_packages_leave_out_the_standard_library(package: Path) -> None:
     assert external_packages("toy.direct", package_root=package) == ["numpy"]
 

@@ -15,7 +15,7 @@ from wsol.data.released import read_released
 from wsol.errors import DataError, ParameterError
 from wsol.methods.center import center_gaussian
 from wsol.metrics.boxes import box_accuracy, rescale_boxes
-from wsol.metrics.proposals import threshold_grid
+from wsol.metrics.levels import threshold_grid
 from wsol.reports.center import COLUMNS, center_rows, frame_boxes, hit_counts, write_center_csv
 
 PARAMS = Path(__file__).parents[2] / "params"
@@ -137,7 +137,9 @@ def best_percent(centre: float, sigma: float, dataset: str, first_box_only: bool
         first = np.flatnonzero(np.diff(truth.owners, prepend=-1))
         truth = replace(truth, boxes=truth.boxes[first], owners=truth.owners[first])
     score, grid = center_gaussian(224, centre, sigma), threshold_grid(1000)
-    counts = hit_counts(score, frame_boxes(truth, 224), truth.owners, np.array([0.3, 0.5, 0.7]), "all", grid)
+    counts = hit_counts(
+        score, frame_boxes(truth, 224), truth.owners, np.array([0.3, 0.5, 0.7]), "all", "exclusive", grid
+    )
     return 100 * counts.max(axis=1) / len(truth.image_ids)
 
 

@@ -34,6 +34,7 @@ rule score_maps:
     resources:
         mem_mb=2000,
         runtime=240,
+        gpu=GPU,
     shell:
         "python -m wsol.cli.score --settings {input.settings} --maps {input.maps}"
         " --manifests {input.manifests}"

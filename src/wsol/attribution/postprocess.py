@@ -15,7 +15,7 @@ ORDERS = ("resize-normalize", "normalize-resize")
 INTERPOLATIONS = ("bicubic", "bilinear")
 _CUBIC = -0.75
 """Free parameter of the cubic kernel: the value of OpenCV and torch."""
-_ROUNDING = 64 * np.finfo(np.float64).eps
+ROUNDING = 64 * np.finfo(np.float64).eps
 """A map whose range is below this share of its largest magnitude is constant: what is left is the resize's rounding."""
 
 
@@ -30,8 +30,19 @@ def score_maps(
     not finite, and a constant map, become zero (count them with `map_faults`). A map at its size is not resampled.
 
     NumPy arrays give NumPy arrays; torch tensors give torch tensors on the same device. Both agree to 1e-12.
-    Raises DataError or ParameterError.
+    Raises DataError or ParameterError. `wsol.attribution.upsample.score_maps` gives the same numbers sooner.
     """
+    maps, shape = checked_request(maps, size, order, interpolation)
+    torch = _torch_if(maps)
+    if torch is not None:
+        return _score_tensor(torch, maps.detach().double(), shape, order, interpolation)
+    return _score_array(maps.astype(np.float64), shape, order, interpolation)
+
+
+def checked_request(
+    maps: Any, size: int | Sequence[int], order: str, interpolation: str
+) -> tuple[Any, tuple[int, int]]:
+    """The maps, as an array unless they are a tensor, and (H, W); raises DataError or ParameterError."""
     if order not in ORDERS:
         raise ParameterError(f"order {order!r} is not known; choose one of {', '.join(ORDERS)}")
     if interpolation not in INTERPOLATIONS:
@@ -39,16 +50,13 @@ def score_maps(
     height, width = (int(side) for side in (size if isinstance(size, Sequence) else (size, size)))
     if min(height, width) < 1:
         raise ParameterError(f"size {size} is not a positive side or (height, width)")
-    torch = _torch_if(maps)
-    if torch is None:
+    if _torch_if(maps) is None:
         maps = np.asarray(maps)
         if not (np.issubdtype(maps.dtype, np.number) or maps.dtype == np.bool_):
             raise DataError(f"maps have type {maps.dtype}; give numbers")
     if maps.ndim != 3 or 0 in maps.shape[1:]:
         raise DataError(f"maps have shape {tuple(maps.shape)}; give one array (B, h, w) with pixels")
-    if torch is not None:
-        return _score_tensor(torch, maps.detach().double(), (height, width), order, interpolation)
-    return _score_array(maps.astype(np.float64), (height, width), order, interpolation)
+    return maps, (height, width)
 
 
 def map_faults(maps: Any) -> dict[str, int]:
@@ -59,7 +67,7 @@ def map_faults(maps: Any) -> dict[str, int]:
     finite = np.isfinite(array).all(axis=(1, 2))
     low, high = array[finite].min(axis=(1, 2)), array[finite].max(axis=(1, 2))
     with np.errstate(over="ignore"):
-        constant = high - low <= _ROUNDING * np.maximum(abs(low), abs(high))
+        constant = high - low <= ROUNDING * np.maximum(abs(low), abs(high))
     return {"nan_maps": int((~finite).sum()), "constant_maps": int(constant.sum())}
 
 
@@ -82,7 +90,7 @@ def _normalise(maps: NDArray[np.float64]) -> NDArray[np.float64]:
     low = maps.min(axis=(1, 2), keepdims=True)
     high = maps.max(axis=(1, 2), keepdims=True)
     span = high - low
-    varies = np.isfinite(span) & (span > _ROUNDING * np.maximum(abs(low), abs(high)))
+    varies = np.isfinite(span) & (span > ROUNDING * np.maximum(abs(low), abs(high)))
     return np.divide(maps - low, span, out=np.zeros_like(maps), where=varies)
 
 
@@ -93,7 +101,7 @@ def _resize(maps: NDArray[np.float64], size: tuple[int, int], interpolation: str
 
 
 def _resize_axis(maps: NDArray[np.float64], size: int, axis: int, interpolation: str) -> NDArray[np.float64]:
-    indices, weights = _taps(maps.shape[axis], size, interpolation)
+    indices, weights = taps(maps.shape[axis], size, interpolation)
     shape = (1, size, 1) if axis == 1 else (1, 1, size)
     result = np.take(maps, indices[0], axis=axis) * weights[0].reshape(shape)
     for index, weight in zip(indices[1:], weights[1:], strict=True):
@@ -101,7 +109,7 @@ def _resize_axis(maps: NDArray[np.float64], size: int, axis: int, interpolation:
     return result
 
 
-def _taps(old: int, new: int, interpolation: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def taps(old: int, new: int, interpolation: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Source indices (K, new) and weights (K, new) of a separable kernel with half-pixel centres, no antialiasing.
 
     OpenCV rounds the cubic weights to float32, which shows (up to 6e-6) unless new / old is a power of two; here they
@@ -140,7 +148,7 @@ def _normalise_tensor(torch: Any, maps: Any) -> Any:
     low = maps.amin(dim=(1, 2), keepdim=True)
     high = maps.amax(dim=(1, 2), keepdim=True)
     span = high - low
-    varies = torch.isfinite(span) & (span > _ROUNDING * torch.maximum(low.abs(), high.abs()))
+    varies = torch.isfinite(span) & (span > ROUNDING * torch.maximum(low.abs(), high.abs()))
     return torch.where(varies, (maps - low) / span, torch.zeros_like(maps))
 
 

@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from wsol.errors import DataError
-from wsol.files import load_tensors, save_tensors
+from wsol.files import load_metadata, save_tensors
 
 
-@dataclass(frozen=True)
 class MapStore:
-    """maps (N, h, w) float32, or (1, h, w) where one map serves every image; predictions (N, 5) int32 or None."""
+    """Maps of a file that `write_maps` wrote, read when they are asked for, so that they need not fit into memory.
 
-    maps: np.ndarray
-    image_ids: list[str]
-    predictions: np.ndarray | None
-    description: dict[str, Any]
+    predictions (N, 5) int32 or None; description is the rest of the header. Get one from `read_maps`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        from safetensors import safe_open
+
+        self.path = os.fspath(path)
+        metadata = load_metadata(path)
+        self._tensors = safe_open(self.path, framework="numpy")
+        names = set(self._tensors.keys())
+        if "maps" not in names or "image_ids" not in metadata:
+            raise DataError(f"{path}: not a map store (no maps or no image_ids in it)")
+        self.image_ids: list[str] = metadata.pop("image_ids")
+        self.shape: tuple[int, ...] = tuple(self._tensors.get_slice("maps").get_shape())
+        if not self.shape or self.shape[0] not in (1, len(self.image_ids)):
+            count = self.shape[0] if self.shape else 0
+            raise DataError(f"{path}: {count} maps for {len(self.image_ids)} images; make the file again")
+        self.predictions: np.ndarray | None = (
+            self._tensors.get_tensor("predictions") if "predictions" in names else None
+        )
+        self.description: dict[str, Any] = metadata
+
+    @cached_property
+    def maps(self) -> np.ndarray:
+        """All maps in memory: (N, h, w) float32, or (1, h, w) where one map serves every image."""
+        return self._tensors.get_tensor("maps")
 
     def block(self, start: int, stop: int) -> np.ndarray:
-        """Raw maps of images start…stop-1, (n, h, w)."""
-        if len(self.maps) == 1 and len(self.image_ids) != 1:
-            return np.broadcast_to(self.maps, (stop - start, *self.maps.shape[1:]))
-        return self.maps[start:stop]
+        """Raw maps of images start…stop-1, (n, h, w); only these are read."""
+        if self.shape[0] == 1 and len(self.image_ids) != 1:
+            return np.broadcast_to(self.maps, (stop - start, *self.shape[1:]))
+        stop = min(stop, self.shape[0])
+        if start >= stop:
+            return np.empty((0, *self.shape[1:]), dtype=np.float32)
+        return self._tensors.get_slice("maps")[start:stop]
 
 
 def write_maps(
@@ -51,10 +75,5 @@ def write_maps(
 
 
 def read_maps(path: str | os.PathLike[str]) -> MapStore:
-    tensors, metadata = load_tensors(path)
-    if "maps" not in tensors or "image_ids" not in metadata:
-        raise DataError(f"{path}: not a map store (no maps or no image_ids in it)")
-    image_ids = metadata.pop("image_ids")
-    if len(tensors["maps"]) not in (1, len(image_ids)):
-        raise DataError(f"{path}: {len(tensors['maps'])} maps for {len(image_ids)} images; make the file again")
-    return MapStore(tensors["maps"], image_ids, tensors.get("predictions"), metadata)
+    """The store in a file; raises DataError. Its maps are read later, so the file must stay."""
+    return MapStore(path)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from wsol.cli.common import archive_input, environment_input
+from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
 from wsol.config.paths import EVALUATED_SPLITS
 from wsol.config.roots import score_roots
@@ -14,6 +14,9 @@ from wsol.errors import DataError
 from wsol.files import atomic_path, read_json, write_json
 from wsol.progress import ProgressFile
 from wsol.provenance.job import Job
+
+RESAMPLES, SEED = 1000, 0
+"""Of the intervals; the draw of 1000 resamples moves their ends by about 2 % of their width."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=Path, nargs=2, required=True, help="score files (JSON) of the two splits")
     result.add_argument("--images-out", type=Path, nargs=2, required=True, help="per-image tables (parquet)")
     result.add_argument("--threads", type=int, default=1)
+    add_device(result)
     result.add_argument("--sidecar", type=Path, required=True)
     return result
 
@@ -34,8 +38,10 @@ def main(argv: list[str]) -> int:
 
     from wsol.attribution.store import read_maps
     from wsol.data.manifest import read_manifest
+    from wsol.device import choose_scoring_device
     from wsol.metrics.evaluate import freeze
 
+    device = choose_scoring_device(arguments.device)
     manifests = [read_manifest(path) for path in arguments.manifests]
     if tuple(manifest.split for manifest in manifests) != EVALUATED_SPLITS:
         raise DataError(f"--manifests must be those of {' and '.join(EVALUATED_SPLITS)}, in this order")
@@ -53,13 +59,16 @@ def main(argv: list[str]) -> int:
         inputs=inputs,
         code_roots=score_roots(settings["dataset"]),
         parameters=settings,
+        device=device,
         threads=arguments.threads,
     ) as job:
-        results = [
-            _evaluate(store, manifest, settings, arguments.threads, show, path)
-            for store, manifest, path in zip(stores, manifests, arguments.maps, strict=True)
-        ]
+        results: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        for store, manifest, path in zip(stores, manifests, arguments.maps, strict=True):
+            # What train-fullsup chose is fixed on test, whose intervals and break-downs are given at both.
+            chosen = results[0][0]["thresholds"] if results else None
+            results.append(_evaluate(store, manifest, settings, arguments.threads, device, show, path, chosen))
         val, test = (result for result, _ in results)
+        _call_frozen(test)
         frozen = [{}, freeze(test, val)]
         for (result, images), fixed, manifest, out, images_out in zip(
             results, frozen, manifests, arguments.out, arguments.images_out, strict=True
@@ -84,13 +93,27 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _call_frozen(result: dict[str, Any]) -> None:
+    """What was fixed is what was frozen: its values come from `freeze`, the rest goes by that name."""
+    del result["fixed"]
+    for part in (result["intervals"], *result["breakdown"].values()):
+        part["frozen"] = part.pop("fixed")
+
+
 def _rounded(prefix: str, values: dict[str, float]) -> dict[str, float]:
     """For people who look at the runs; the score files keep every digit."""
     return {f"{prefix}{name}": round(value, 3) for name, value in values.items()}
 
 
 def _evaluate(
-    store: Any, manifest: Any, settings: dict[str, Any], threads: int, show: ProgressFile, path: Path
+    store: Any,
+    manifest: Any,
+    settings: dict[str, Any],
+    threads: int,
+    device: str,
+    show: ProgressFile,
+    path: Path,
+    fixed: dict[str, float] | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     from wsol.metrics.blocks import Split
     from wsol.metrics.evaluate import applicable, evaluate
@@ -106,11 +129,24 @@ def _evaluate(
         GroundTruth(manifest, keep_masks=False),
         settings["image_size"],
         order=store.description["upsampling"]["order"],
+        interpolation=store.description["upsampling"]["interpolation"],
         threads=threads,
+        device=device,
         progress=show,
     )
-    split = Split(manifest.dataset, manifest.split, manifest.num_classes)
-    return evaluate(metrics, settings["metrics"], blocks, split)
+    size = settings["image_size"]
+    split = Split(manifest.dataset, manifest.split, manifest.num_classes, frame=(size, size))
+    return evaluate(
+        metrics,
+        settings["metrics"],
+        blocks,
+        split,
+        image_ids=manifest.image_ids,
+        resamples=RESAMPLES,
+        seed=SEED,
+        breakdown=True,
+        fixed=fixed,
+    )
 
 
 def _write_images(path: Path, columns: dict[str, Any]) -> None:

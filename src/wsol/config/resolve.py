@@ -21,7 +21,7 @@ from wsol.errors import ParameterError
 from wsol.files import canonical_json, write_json_if_changed
 
 # What computes: another version of one of these may change a job's bytes.
-NUMERIC_PACKAGES = ("numpy", "opencv-python-headless", "pillow", "pyarrow", "safetensors", "torch")
+NUMERIC_PACKAGES = ("numba", "numpy", "opencv-python-headless", "pillow", "pyarrow", "safetensors", "torch")
 
 
 def hyperparameters(method: str, scale: str, dataset: str, backbone: str) -> dict[str, Any]:

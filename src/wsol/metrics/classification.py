@@ -52,7 +52,21 @@ class Metric:
     def result(self) -> MetricResult:
         result = MetricResult()
         for k, blocks in self._correct.items():
-            correct = np.concatenate(blocks)
-            result.values[f"Top{k}Cls"] = 100 * int(correct.sum()) / correct.size
-            result.images[f"Top{k}Cls"] = correct
+            result.add_share(f"Top{k}Cls", np.concatenate(blocks))
         return result
+
+    def keep_images(self) -> None:
+        """Every image's outcomes are kept anyway."""
+
+    def merge(self, others: Sequence[Metric]) -> None:
+        for other in others:
+            for k, correct in self._correct.items():
+                correct.extend(other._correct[k])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        none = np.empty(0, dtype=bool)
+        return {f"top{k}": np.concatenate([none, *correct]) for k, correct in self._correct.items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        for k, correct in self._correct.items():
+            correct.append(state[f"top{k}"])

@@ -33,6 +33,9 @@ class _Import:
     level: int
 
 
+DEVICE_SOURCES = (".cu", ".cuh")
+
+
 @dataclass(frozen=True)
 class _Closure:
     files: tuple[Path, ...]
@@ -48,7 +51,8 @@ def code_closure(
 
     Counts imports at module and at function level, absolute and relative, `from package import submodule`, and the
     `__init__.py` of every package on the way. Leaves out imports under `if TYPE_CHECKING:`, other distributions, and
-    `observers`. An import by name at run time (`importlib.import_module`) cannot be seen: name that module here.
+    `observers`. An import by name at run time (`importlib.import_module`) cannot be seen: name that module here. CUDA
+    sources in the folder of such a file count with it.
 
     `package_root` is the folder that holds the package (default: the one `wsol` was imported from). Returns sorted
     posix paths relative to that folder's parent, such as `src/wsol/metrics/boxes.py`.
@@ -106,7 +110,13 @@ def _walk(modules: Iterable[str], root: Path, observers: Collection[str]) -> _Cl
         package = module if file.name == "__init__.py" else module.rpartition(".")[0]
         for statement in _imports_of(file):
             pending.extend(_targets(statement, package))
+    files += {source for folder in {file.parent for file in files} for source in _device_sources(folder)}
     return _Closure(tuple(files), frozenset(external))
+
+
+def _device_sources(folder: Path) -> Iterator[Path]:
+    """Code for another compiler, which a module beside it reads: no import shows it."""
+    return (path for path in folder.iterdir() if path.suffix in DEVICE_SOURCES)
 
 
 def _check_named(module: str, root: Path, observers: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,8 @@ def grey_levels(score_maps: NDArray[np.floating], threads: int = 1) -> tuple[NDA
     In float64 whatever the type, as `wsol.metrics.levels.quantise` does.
     """
     # Read-only arrays are other types to Numba, which would compile anew for them.
-    flat = np.require(score_maps, requirements=["C", "A", "W"]).reshape(len(score_maps), -1)
+    pixels = math.prod(score_maps.shape[1:])
+    flat = np.require(score_maps, requirements=["C", "A", "W"]).reshape(len(score_maps), pixels)
     greys, valid = np.empty(flat.shape, dtype=np.uint8), np.empty(len(flat), dtype=np.bool_)
     over_images(len(flat), threads, lambda low, high: quantise_maps(flat, low, high, greys, valid), at_most=CHUNK)
     return greys.reshape(score_maps.shape), valid

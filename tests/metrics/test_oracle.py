@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from wsol.errors import ParameterError
-from wsol.metrics.proposals import EMPTY_BOX, boxes_above, boxes_at, integer_levels, propose, quantise, threshold_grid
+from wsol.metrics.iou import iou_matrix
+from wsol.metrics.levels import level_index, threshold_grid
+from wsol.metrics.oracle import EMPTY_BOX, best_iou, boxes_above, boxes_at, level_boxes
 
 small_greys = arrays(
     np.uint8,
@@ -45,40 +47,6 @@ def test_golden_example(golden_map, threshold, largest, others):
     assert set(boxes_at(golden_map, threshold, "all")) == {largest} | others
 
 
-def test_grid_is_that_of_the_released_evaluator():
-    grid = threshold_grid(1000)
-    assert grid.shape == (1000,)
-    assert (grid == np.arange(0, 1, 0.001)).all()
-    assert threshold_grid(10).tolist() == np.arange(0, 1, 0.1).tolist()
-    assert len(threshold_grid(49)) == len(np.arange(0, 1, 1 / 49))
-    assert threshold_grid([0.5, 0.1, 0.1]).tolist() == [0.5, 0.1, 0.1]
-
-
-@pytest.mark.parametrize("wrong", [0, -3, [], [[0.1]], [np.nan], [-0.1], [np.inf]])
-def test_impossible_grids_are_refused(wrong):
-    with pytest.raises(ParameterError, match="thresholds"):
-        threshold_grid(wrong)
-
-
-def test_quantisation_truncates_in_float64():
-    assert quantise([[0.0, 1 / 255 - 1e-12, 1 / 255, 0.999, 1.0]]).tolist() == [[0, 0, 1, 254, 255]]
-    single = np.float32([0.1, 0.5, 0.7, 0.9])
-    assert (quantise(single) == quantise(single.astype(np.float64))).all()
-
-
-def test_levels_equal_exact_fractions_but_for_the_six_float_traps():
-    grid = threshold_grid(1000)
-    thousandths = np.arange(1000)
-    lower = set()
-    for maximum in range(1, 256):
-        exact = thousandths * maximum // 1000
-        levels = integer_levels(grid, maximum)
-        lower |= {(maximum, int(i)) for i in np.flatnonzero(levels == exact - 1)}
-        assert (levels >= exact - 1).all()
-        assert (levels <= exact).all()
-    assert lower == {(50, 580), (100, 290), (100, 580), (200, 145), (200, 290), (200, 580)}
-
-
 @pytest.mark.parametrize("maximum", [50, 100, 200])
 def test_float_traps_decide_which_pixels_are_foreground(maximum):
     trap = {50: 580, 100: 290, 200: 145}[maximum]
@@ -86,10 +54,10 @@ def test_float_traps_decide_which_pixels_are_foreground(maximum):
     grey = np.zeros((6, 6), dtype=np.uint8)
     grey[0, 0] = maximum
     grey[3:5, 3:5] = exact
-    proposals = propose(grey, threshold_grid(1000))
-    boxes = proposals.levels[proposals.position[trap]].all
+    levels, position = level_boxes(grey), level_index(threshold_grid(1000), maximum)
+    boxes = levels[position[trap]].all
     assert (3, 3, 5, 5) in boxes  # a level of `exact` would leave the second blob out
-    assert (3, 3, 5, 5) not in proposals.levels[proposals.position[trap + 1]].all
+    assert (3, 3, 5, 5) not in levels[position[trap + 1]].all
 
 
 def slow_boxes(grey: np.ndarray, threshold: float) -> tuple[list, tuple]:
@@ -111,20 +79,34 @@ def slow_boxes(grey: np.ndarray, threshold: float) -> tuple[list, tuple]:
 @given(small_greys)
 def test_each_threshold_gives_what_it_gives_alone(grey):
     grid = np.concatenate([threshold_grid(40), [1.0, 1.5, 0.3, 0.3]])
-    proposals = propose(grey, grid)
-    for threshold, position in zip(grid, proposals.position, strict=True):
+    levels = level_boxes(grey)
+    for threshold, position in zip(grid, level_index(grid, int(grey.max())), strict=True):
         everything, largest = slow_boxes(grey, threshold)
-        assert proposals.levels[position].all == everything
-        assert proposals.levels[position].largest == largest
+        assert levels[position].all == everything
+        assert levels[position].largest == largest
 
 
 def test_distinct_masks_are_computed_once():
     grey = np.zeros((5, 5), dtype=np.uint8)
     grey[1:4, 1:4] = 100
     grey[2, 2] = 200
-    proposals = propose(grey, threshold_grid(1000))
-    assert len(proposals.levels) == 2
-    assert len(propose(np.zeros((5, 5), dtype=np.uint8), threshold_grid(1000)).levels) == 1
+    levels = level_boxes(grey)
+    assert len(levels) == 256
+    assert len({id(boxes) for boxes in levels}) == 3  # below 100, below 200, and the empty cut
+    assert [boxes.all == [EMPTY_BOX] for boxes in levels] == [level >= 200 for level in range(256)]
+    assert len({id(boxes) for boxes in level_boxes(np.zeros((5, 5), dtype=np.uint8))}) == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(small_greys, st.sampled_from(["exclusive", "inclusive"]))
+def test_best_iou_is_the_best_of_all_pairs_at_each_level(grey, corners):
+    truth = [[0, 0, grey.shape[1] - 1, grey.shape[0] // 2], [0, 0, 0, 0]]
+    found = best_iou(grey, truth, ("external", "all", "largest"), corners)
+    assert found.shape == (3, 256)
+    for level in sorted({0, 254, 255, *np.unique(grey).tolist()}):
+        boxes = boxes_above(grey, level, corners)
+        for row, rule in enumerate(("external", "all", "largest")):
+            assert found[row, level] == iou_matrix(boxes.of(rule), truth).max()
 
 
 def box_of(mask: np.ndarray, grow: int = 0) -> tuple[int, int, int, int]:
@@ -204,6 +186,38 @@ def test_holes_open_diagonally_only_stay_holes_and_islands_propose_boxes():
     assert set(boxes_above(nested, 0).all) == {(0, 0, 6, 7), (2, 2, 5, 5)}
 
 
+@settings(deadline=None, max_examples=60)
+@given(small_masks)
+def test_external_boxes_are_those_of_the_outermost_contours(mask):
+    outer = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    expected = [tuple(cv2.boundingRect(contour)) for contour in outer]
+    found = boxes_above(mask, 0, "inclusive").external
+    assert sorted(found) == (sorted((x, y, x + w - 1, y + h - 1) for x, y, w, h in expected) or [EMPTY_BOX])
+
+
+@settings(deadline=None, max_examples=60)
+@given(small_masks)
+def test_inclusive_corners_lie_on_the_last_pixel(mask):
+    """One less than the exclusive ones before these are clipped; no box leaves the picture."""
+    height, width = mask.shape
+    exclusive, inclusive = boxes_above(mask, 0), boxes_above(mask, 0, "inclusive")
+    if not mask.any():
+        assert inclusive.all == [EMPTY_BOX]
+        return
+    grown = [(x0, y0, min(x1 + 1, width - 1), min(y1 + 1, height - 1)) for x0, y0, x1, y1 in inclusive.all]
+    assert grown == exclusive.all
+    count, labels = cv2.connectedComponents(mask, connectivity=8)
+    for i in range(1, count):
+        rows, columns = np.nonzero(labels == i)
+        assert (columns.min(), rows.min(), columns.max(), rows.max()) in inclusive.all
+
+
 def test_unknown_contour_rule():
     with pytest.raises(ParameterError, match="outer"):
         boxes_at(np.zeros((3, 3)), 0.5, "outer")
+    with pytest.raises(ParameterError, match="half"):
+        boxes_at(np.zeros((3, 3)), 0.5, "all", "half")
+    with pytest.raises(ParameterError, match="half"):
+        best_iou(np.zeros((3, 3), dtype=np.uint8), [[0, 0, 1, 1]], ("all",), "half")
+    with pytest.raises(ParameterError, match="outer"):
+        best_iou(np.zeros((3, 3), dtype=np.uint8), [[0, 0, 1, 1]], ("outer",))
