@@ -34,10 +34,10 @@ from timing import Often, Report, Timing, measure, row, verdict
 from wsol.metrics.boxes import checked_best_iou, hits_of
 from wsol.metrics.curves import HitCurves
 from wsol.metrics.engine import best_iou, cuda
-from wsol.metrics.engine.kinds import ADVERSARIAL, KINDS, adversarial_maps, kind_maps, raw_maps
-from wsol.metrics.engine.parity import first_difference, oracle_best_iou
 from wsol.metrics.levels import Contours, threshold_grid
 from wsol.metrics.masks import PixelHistograms
+from wsol.testing.map_kinds import ADVERSARIAL, KINDS, adversarial_maps, kind_maps, raw_maps
+from wsol.testing.parity import first_difference, oracle_best_iou
 
 BOTH: tuple[Contours, ...] = ("all", "largest")
 THRESHOLDS = threshold_grid(1000)

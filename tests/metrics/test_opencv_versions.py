@@ -22,10 +22,10 @@ from packaging.version import Version
 from uv import find_uv_bin
 
 from wsol.metrics.engine import best_iou
-from wsol.metrics.engine.kinds import ADVERSARIAL, KINDS, adversarial_maps, as_scores, kind_maps
-from wsol.metrics.engine.parity import RULES, probe_boxes
 from wsol.metrics.levels import quantise
 from wsol.metrics.oracle import level_boxes
+from wsol.testing.map_kinds import ADVERSARIAL, KINDS, adversarial_maps, as_scores, kind_maps
+from wsol.testing.parity import RULES, probe_boxes
 
 pytestmark = pytest.mark.workflow
 

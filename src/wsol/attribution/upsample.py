@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol.attribution.postprocess import ROUNDING, checked_request, taps
-from wsol.metrics.engine.jit import jit
+from wsol.jit import jit
 from wsol.threads import over_images
 
 

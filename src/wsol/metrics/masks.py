@@ -167,7 +167,7 @@ def _counted(
     image_ids: Sequence[str] | None,
 ) -> NDArray[Any]:
     """(2, E + 1) counts, or (n, 2, E + 1) one by one; values are checked by the pass that counts them."""
-    from wsol.metrics.engine.pixels import count_pixels
+    from wsol.metrics.engine.cpu.pixels import count_pixels
 
     maps, labels = np.asarray(score_maps), np.asarray(masks)
     check_layout(maps, image_ids)

@@ -15,10 +15,10 @@ from hypothesis.extra.numpy import arrays
 from wsol.errors import DataError
 from wsol.metrics.boxes import box_accuracy
 from wsol.metrics.engine import best_iou
-from wsol.metrics.engine.kinds import ADVERSARIAL, adversarial_maps, as_scores
-from wsol.metrics.engine.parity import RULES, first_difference, probe_boxes
 from wsol.metrics.levels import quantise
 from wsol.metrics.oracle import boxes_above
+from wsol.testing.map_kinds import ADVERSARIAL, adversarial_maps, as_scores
+from wsol.testing.parity import RULES, first_difference, probe_boxes
 
 CORNERS = ("exclusive", "inclusive")
 

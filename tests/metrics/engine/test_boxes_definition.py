@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from wsol.metrics.engine import best_iou
-from wsol.metrics.engine.kinds import ADVERSARIAL, adversarial_maps, as_scores
 from wsol.metrics.levels import quantise
 from wsol.metrics.oracle import best_iou as oracle_best_iou
+from wsol.testing.map_kinds import ADVERSARIAL, adversarial_maps, as_scores
 
 FOUR = ((-1, 0), (0, -1), (0, 1), (1, 0))
 EIGHT = (*FOUR, (-1, -1), (-1, 1), (1, -1), (1, 1))

@@ -10,10 +10,10 @@ import pytest
 from wsol.errors import DataError
 from wsol.metrics.boxes import box_accuracy
 from wsol.metrics.engine import best_iou
-from wsol.metrics.engine.kinds import KINDS, adversarial_maps, as_scores, kind_maps
-from wsol.metrics.engine.parity import RULES, first_difference, probe_boxes
 from wsol.metrics.levels import level_index, quantise, threshold_grid
 from wsol.metrics.oracle import boxes_above
+from wsol.testing.map_kinds import KINDS, adversarial_maps, as_scores, kind_maps
+from wsol.testing.parity import RULES, first_difference, probe_boxes
 
 CORNERS = ("exclusive", "inclusive")
 

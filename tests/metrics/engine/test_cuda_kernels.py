@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from wsol.attribution import postprocess
 from wsol.errors import DataError, ParameterError
 from wsol.metrics import oracle
-from wsol.metrics.engine import cuda, cuda_boxes, cuda_pixels
-from wsol.metrics.engine.kernels import groups
+from wsol.metrics.engine import cuda
+from wsol.metrics.engine.cuda import box_launches, pixel_launches
+from wsol.metrics.engine.cuda.kernels import groups
 from wsol.metrics.levels import quantise, threshold_grid
 
 RULES = ("all", "largest", "external")
@@ -54,7 +55,7 @@ def expected(maps: np.ndarray, boxes: list[np.ndarray], rules=RULES, corners="ex
 
 
 def check(device: Any, maps: np.ndarray, boxes: list[np.ndarray], corners="exclusive", scratch=PLENTY) -> None:
-    values, maximum = cuda_boxes.best_iou(device, maps, boxes, RULES, corners, scratch)
+    values, maximum = box_launches.best_iou(device, maps, boxes, RULES, corners, scratch)
     assert values.dtype == np.float64
     assert (maximum == quantise(maps).max(axis=(1, 2))).all()
     wrong = np.argwhere(values != expected(maps, boxes, RULES, corners))
@@ -226,12 +227,12 @@ def test_each_rule_alone_and_in_any_order_gives_the_same(make_device):
     boxes = random_boxes(rng, 2, 33, 33)
     together = expected(maps, boxes)
     for rules in [("external",), ("largest",), ("all",), ("largest", "all", "largest")]:
-        values, _ = cuda_boxes.best_iou(make_device(), maps, boxes, rules, "exclusive", PLENTY)
+        values, _ = box_launches.best_iou(make_device(), maps, boxes, rules, "exclusive", PLENTY)
         assert (values == together[[RULES.index(rule) for rule in rules]]).all()
 
 
 def test_no_maps_give_empty_tables(make_device):
-    values, maximum = cuda_boxes.best_iou(make_device(), np.zeros((0, 8, 8)), [], RULES, "exclusive", PLENTY)
+    values, maximum = box_launches.best_iou(make_device(), np.zeros((0, 8, 8)), [], RULES, "exclusive", PLENTY)
     assert values.shape == (3, 0, 256)
     assert maximum.shape == (0,)
 
@@ -239,15 +240,15 @@ def test_no_maps_give_empty_tables(make_device):
 def test_impossible_requests_are_refused(make_device):
     device, maps, boxes = make_device(), np.zeros((1, 4, 4)), [np.array([[0, 0, 1, 1.0]])]
     with pytest.raises(ParameterError, match="contours"):
-        cuda_boxes.best_iou(device, maps, boxes, ("most",), "exclusive", PLENTY)
+        box_launches.best_iou(device, maps, boxes, ("most",), "exclusive", PLENTY)
     with pytest.raises(ParameterError, match="boxes of 0"):
-        cuda_boxes.best_iou(device, maps, [], RULES, "exclusive", PLENTY)
+        box_launches.best_iou(device, maps, [], RULES, "exclusive", PLENTY)
     with pytest.raises(ParameterError, match="too large"):
-        cuda_boxes.best_iou(device, np.zeros((1, 1, 20000)), boxes, RULES, "exclusive", PLENTY)
+        box_launches.best_iou(device, np.zeros((1, 1, 20000)), boxes, RULES, "exclusive", PLENTY)
     with pytest.raises(ParameterError, match="increase"):
-        cuda_pixels.pixel_histograms(device, maps, maps.astype(np.uint8), np.array([0.5, 0.2]), BLOCKS)
+        pixel_launches.pixel_histograms(device, maps, maps.astype(np.uint8), np.array([0.5, 0.2]), BLOCKS)
     with pytest.raises(ParameterError, match="shape"):
-        cuda_pixels.pixel_histograms(device, maps, maps[0].astype(np.uint8), np.array([0.5]), BLOCKS)
+        pixel_launches.pixel_histograms(device, maps, maps[0].astype(np.uint8), np.array([0.5]), BLOCKS)
 
 
 @given(st.lists(st.integers(1, 50), max_size=30), st.integers(1, 100))
@@ -263,7 +264,7 @@ def test_the_order_of_the_maps_and_quantising_of_both_types(make_device):
         exact = (np.arange(256) / 255).astype(dtype)
         near = [exact, np.nextafter(exact, dtype(0)), np.minimum(np.nextafter(exact, dtype(2)), dtype(1))]
         maps = np.concatenate(near).reshape(-1, 1, 1)
-        _, maximum = cuda_boxes.best_iou(make_device(), maps, [np.zeros((1, 4))] * len(maps), (), "exclusive", PLENTY)
+        _, maximum = box_launches.best_iou(make_device(), maps, [np.zeros((1, 4))] * len(maps), (), "exclusive", PLENTY)
         assert (maximum == quantise(maps)[:, 0, 0]).all()
 
 
@@ -290,13 +291,13 @@ def test_histograms_equal_searchsorted(make_device, name, dtype):
     bins = np.searchsorted(edges, scores.astype(np.float64), side="right")
     wanted = [np.bincount(bins[labels == label], minlength=len(edges) + 1) for label in (1, 0)]
     for execution in EXECUTIONS:
-        counts = cuda_pixels.pixel_histograms(make_device(execution, 2), scores, labels, edges, BLOCKS)
+        counts = pixel_launches.pixel_histograms(make_device(execution, 2), scores, labels, edges, BLOCKS)
         assert counts.dtype == np.int64
         assert (counts == wanted).all()
 
 
 def test_only_regular_grids_are_guessed():
-    regular = {name for name, edges in GRIDS.items() if cuda_pixels.guess_scale(edges) > 0}
+    regular = {name for name, edges in GRIDS.items() if pixel_launches.guess_scale(edges) > 0}
     assert regular == {"1000 steps", "49 steps", "3 steps", "5000 steps"}
 
 
@@ -310,7 +311,7 @@ def test_invalid_maps_are_found(make_device, dtype):
     maps[4, 7, 3] = np.inf
     maps[5, 1, 1] = -0.0
     for execution in EXECUTIONS:
-        found = cuda_pixels.invalid_maps(make_device(execution), maps)
+        found = pixel_launches.invalid_maps(make_device(execution), maps)
         assert found.tolist() == [False, True, True, True, True, False]
 
 
@@ -330,7 +331,7 @@ def test_score_maps_equal_those_of_the_cpu(make_device, side, size, order, inter
     if dtype != np.int64:
         raw[2, 0, 0], raw[3, -1, -1] = np.nan, np.inf
     given_maps = raw.copy()
-    scores = cuda_pixels.score_maps(make_device(execution, seed), raw, size, order, interpolation, BLOCKS)
+    scores = pixel_launches.score_maps(make_device(execution, seed), raw, size, order, interpolation, BLOCKS)
     assert scores.dtype == np.float64
     np.testing.assert_array_equal(scores, postprocess.score_maps(raw, size, order, interpolation))
     np.testing.assert_array_equal(raw, given_maps)
@@ -338,7 +339,7 @@ def test_score_maps_equal_those_of_the_cpu(make_device, side, size, order, inter
 
 def test_score_maps_at_full_size_equal_those_of_the_cpu(make_device):
     raw = np.random.default_rng(8).normal(size=(2, 28, 28)).astype(np.float32)
-    scores = cuda_pixels.score_maps(make_device(), raw, 224, "resize-normalize", "bicubic", BLOCKS)
+    scores = pixel_launches.score_maps(make_device(), raw, 224, "resize-normalize", "bicubic", BLOCKS)
     np.testing.assert_array_equal(scores, postprocess.score_maps(raw, 224))
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from wsol.metrics.engine.pixels import count_pixels, uniform_step
+from wsol.metrics.engine.cpu.pixels import count_pixels, uniform_step
 from wsol.metrics.levels import threshold_grid
 
 STEPS = [1, 2, 3, 7, 10, 49, 100, 255, 1000, 4096]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from wsol.metrics.boxes import BoxHits, box_accuracy, rescale_boxes
-from wsol.metrics.engine.kinds import KINDS, adversarial_maps, kind_maps
-from wsol.metrics.engine.parity import probe_boxes
 from wsol.metrics.levels import quantise, threshold_grid
 from wsol.metrics.masks import pixel_average_precision
 from wsol.metrics.oracle import boxes_at
+from wsol.testing.map_kinds import KINDS, adversarial_maps, kind_maps
+from wsol.testing.parity import probe_boxes
 
 PERCENT = (30, 50, 70)
 IOU = (0.3, 0.5, 0.7)

@@ -45,7 +45,7 @@ def best_iou(
             _refuse(int(invalid.argmax()), score_maps, image_ids)
         return BestIoU(*cuda.best_iou(score_maps, boxes, contours, corners))
 
-    from wsol.metrics.engine import boxes as cpu
+    from wsol.metrics.engine.cpu import boxes as cpu
 
     if score_maps.dtype not in (np.float32, np.float64):
         score_maps = check_score_maps(score_maps, image_ids).astype(np.float64)

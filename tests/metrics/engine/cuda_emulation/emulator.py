@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from wsol.metrics.engine import kernels
+from wsol.metrics.engine.cuda import kernels
 
 ORDERS = {"forwards": 0, "backwards": 1, "random": 2}
 _GUARD = 64

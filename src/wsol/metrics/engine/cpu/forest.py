@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsol.metrics.engine.intervals import find
-from wsol.metrics.engine.jit import jit
+from wsol.jit import jit
+from wsol.metrics.engine.cpu.intervals import find
 from wsol.metrics.levels import LEVELS
 
 NOBODY = -1

@@ -1,7 +1,7 @@
-"""Numba compilation kept on disk, in a folder of its own for every state of the engine's code.
+"""Numba compilation kept on disk, in a folder of its own for every state of the code.
 
 Numba renews a cached function when its own file changes, but not when a function that it calls, in another file, does:
-hence the digest of all files in the folder's name.
+hence the digest of all files beside it in the folder's name. Compiled functions call those of their own package only.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numba.core import config as numba_config
 
 
 @cache
-def cache_folder() -> str:
+def cache_folder(package: Path) -> str:
     """Where compiled code is kept: below $NUMBA_CACHE_DIR, else the user's cache folder, else a temporary folder."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(package.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
-    name = f"engine-{digest.hexdigest()[:16]}"
+    name = f"{package.name}-{digest.hexdigest()[:16]}"
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     folder = Path(base) / "wsol" / name
     try:
@@ -39,7 +39,7 @@ def jit(function: Callable[..., Any]) -> Any:
     """`numba.njit` without the interpreter lock, cached; floating point exactly as written."""
     config: Any = numba_config
     before = config.CACHE_DIR
-    config.CACHE_DIR = cache_folder()
+    config.CACHE_DIR = cache_folder(Path(function.__code__.co_filename).parent)
     try:
         return numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
     finally:

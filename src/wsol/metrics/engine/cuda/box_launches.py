@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol.errors import ParameterError
-from wsol.metrics.engine.kernels import Device, groups, kind_of
+from wsol.metrics.engine.cuda.kernels import Device, groups, kind_of
 from wsol.metrics.levels import LEVELS, Contours, Corners, check_contours, check_corners
 
 LARGEST_SIDE = 16384

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wsol.attribution.postprocess import ROUNDING, checked_request, taps
 from wsol.errors import ParameterError
-from wsol.metrics.engine.kernels import Device, kind_of
+from wsol.metrics.engine.cuda.kernels import Device, kind_of
 
 THREADS = 256
 

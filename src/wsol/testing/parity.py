@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wsol.metrics import oracle
-from wsol.metrics.engine.kinds import Grey, as_scores
 from wsol.metrics.levels import Contours, Corners, quantise
+from wsol.testing.map_kinds import Grey, as_scores
 
 RULES: tuple[Contours, ...] = ("all", "largest", "external")
 

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from wsol.errors import ParameterError
-from wsol.metrics.engine import cuda_boxes, cuda_pixels, kernels
+from wsol.metrics.engine.cuda import box_launches, kernels, pixel_launches
 from wsol.metrics.levels import Contours, Corners
 
 SCRATCH_BYTES = 2 << 30
@@ -68,12 +68,12 @@ def best_iou(
     maps = _scores(score_maps)
     if scratch_bytes is None:
         scratch_bytes = min(SCRATCH_BYTES, _free_bytes() // 2)
-    return cuda_boxes.best_iou(CupyDevice(), maps, boxes, contours, corners, scratch_bytes)
+    return box_launches.best_iou(CupyDevice(), maps, boxes, contours, corners, scratch_bytes)
 
 
 def invalid_maps(score_maps: Any) -> NDArray[np.bool_]:
     """(n,) which CuPy maps (n, H, W) hold a NaN, a value below 0 or one above 1."""
-    return cuda_pixels.invalid_maps(CupyDevice(), _scores(score_maps))
+    return pixel_launches.invalid_maps(CupyDevice(), _scores(score_maps))
 
 
 def pixel_histograms(score_maps: Any, labels: Any, edges: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -88,7 +88,7 @@ def pixel_histograms(score_maps: Any, labels: Any, edges: NDArray[np.float64]) -
     if labels.dtype != np.uint8:
         raise ParameterError(f"labels have type {labels.dtype}; give uint8")
     labels = cupy.ascontiguousarray(labels)
-    return cuda_pixels.pixel_histograms(CupyDevice(), _scores(score_maps), labels, edges, _blocks())
+    return pixel_launches.pixel_histograms(CupyDevice(), _scores(score_maps), labels, edges, _blocks())
 
 
 def score_maps(
@@ -98,7 +98,7 @@ def score_maps(
 
     Equal to it in every pixel. Raises DataError or ParameterError.
     """
-    return cuda_pixels.score_maps(CupyDevice(), raw, size, order, interpolation, _blocks())
+    return pixel_launches.score_maps(CupyDevice(), raw, size, order, interpolation, _blocks())
 
 
 class CupyDevice:

@@ -15,7 +15,7 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from wsol.metrics.engine.jit import jit
+from wsol.jit import jit
 
 ALL, NONE = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsol.metrics.engine.components import (
+from wsol.jit import jit
+from wsol.metrics.engine.cpu.components import (
     ALL,
     EXTERNAL,
     LARGEST,
@@ -21,10 +22,9 @@ from wsol.metrics.engine.components import (
     score_foreground,
     score_holes,
 )
-from wsol.metrics.engine.forest import climb, death_levels, live_components, merge_classes
-from wsol.metrics.engine.intervals import MARGIN, cut_rows, frame_map, link, number_classes, row_stride
-from wsol.metrics.engine.jit import jit
-from wsol.metrics.engine.simd import raise_to_value, span
+from wsol.metrics.engine.cpu.forest import climb, death_levels, live_components, merge_classes
+from wsol.metrics.engine.cpu.intervals import MARGIN, cut_rows, frame_map, link, number_classes, row_stride
+from wsol.metrics.engine.cpu.simd import raise_to_value, span
 from wsol.metrics.levels import LEVELS
 
 FRAME, NO_FRAME = 0, -1

@@ -1,7 +1,7 @@
 """The CUDA sources of the engine and what is asked of a device that runs them.
 
-The plans of launches (`cuda_boxes`, `cuda_pixels`) know a device only by this interface: CuPy's is in `cuda`, and the
-tests have one that runs the same sources on a CPU.
+The plans of launches (`box_launches`, `pixel_launches`) know a device only by this interface: CuPy's is in the package
+itself, and the tests have one that runs the same sources on a CPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Device(Protocol):
 
 def source() -> str:
     """The text of the CUDA module."""
-    folder = resources.files("wsol.metrics.engine")
+    folder = resources.files("wsol.metrics.engine.cuda")
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in SOURCES)
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsol.metrics.engine.jit import jit
-from wsol.metrics.engine.simd import (
+from wsol.jit import jit
+from wsol.metrics.engine.cpu.simd import (
     lowest_bit,
     mask_less,
     masked_maximum,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol.metrics.engine.jit import jit
+from wsol.jit import jit
 from wsol.threads import over_images
 
 _LANES = 4

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsol.metrics.engine.forest import component_at
-from wsol.metrics.engine.intervals import MARGIN
-from wsol.metrics.engine.jit import jit
-from wsol.metrics.engine.simd import lowest_bit, mask_above, raise_to_array, span, two_smallest
+from wsol.jit import jit
+from wsol.metrics.engine.cpu.forest import component_at
+from wsol.metrics.engine.cpu.intervals import MARGIN
+from wsol.metrics.engine.cpu.simd import lowest_bit, mask_above, raise_to_array, span, two_smallest
 from wsol.metrics.levels import LEVELS
 
 ALL, LARGEST, EXTERNAL = 0, 1, 2

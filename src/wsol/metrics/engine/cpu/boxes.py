@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol.metrics.engine.components import ALL, EXTERNAL, LARGEST
-from wsol.metrics.engine.sweep import quantise_maps, score_greys
+from wsol.metrics.engine.cpu.components import ALL, EXTERNAL, LARGEST
+from wsol.metrics.engine.cpu.sweep import quantise_maps, score_greys
 from wsol.metrics.levels import LEVELS, Contours, Corners
 from wsol.threads import over_images
 

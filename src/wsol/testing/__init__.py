@@ -1,0 +1,1 @@
+"""For tests and benchmarks: maps on which the engines are compared, and the comparison."""
