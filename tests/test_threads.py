@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -27,6 +29,21 @@ def test_shares_run_side_by_side_and_their_errors_surface() -> None:
 
     with pytest.raises(ValueError, match="the second share"):
         over_images(4, 2, fail)
+
+
+def test_shares_run_in_a_forked_child_too() -> None:
+    """The pool's threads do not exist in a child; one that used them would wait forever."""
+    assert over_images(4, 2, lambda start, stop: stop - start) == [2, 2]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if over_images(4, 2, lambda start, stop: stop - start) == [2, 2] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_small_shares_are_all_done_in_order() -> None:
+    shares = over_images(50, 3, lambda start, stop: (start, stop), at_most=8)
+    assert [stop - start for start, stop in shares] == [7, 7, 7, 7, 7, 7, 8] and shares[-1][1] == 50
 
 
 def test_one_ahead_keeps_order_and_closes_what_it_reads() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -23,8 +26,20 @@ def over_images(
     if shares == 1:
         return [work(0, count)]
     bounds = [count * share // shares for share in range(shares + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, bounds[:-1], bounds[1:]))
+    waiting = [_pool(threads).submit(work, *share) for share in pairwise(bounds)]
+    wait(waiting)
+    return [share.result() for share in waiting]
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Kept from call to call: starting threads takes as long as scoring several maps."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="wsol-images")
+
+
+if hasattr(os, "register_at_fork"):
+    # The threads stay behind in the parent; a child that waited for them would wait forever.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:

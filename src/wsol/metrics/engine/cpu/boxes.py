@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsol.metrics.engine.cpu.components import ALL, EXTERNAL, LARGEST
-from wsol.metrics.engine.cpu.sweep import quantise_maps, score_greys
+from wsol.metrics.engine.cpu.sweep import make_scratch, quantise_maps, score_greys
 from wsol.metrics.levels import LEVELS, Contours, Corners
 from wsol.threads import over_images
 
 CHUNK = 8
 """Maps a thread takes at a time: few enough to share the work evenly, enough to reuse the scratch memory."""
 ROWS: dict[Contours, int] = {"all": ALL, "largest": LARGEST, "external": EXTERNAL}
+
+
+_own = threading.local()
+
+
+def _scratch(height: int, width: int) -> tuple[np.ndarray, ...]:
+    """This thread's scratch memory, kept while maps have one size: asking the system for it costs as much as a map."""
+    if getattr(_own, "size", None) != (height, width):
+        _own.size, _own.scratch = (height, width), make_scratch(height, width)
+    return _own.scratch
 
 
 def grey_levels(score_maps: NDArray[np.floating], threads: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -47,7 +58,8 @@ def best_iou(
     beyond = 1 if corners == "exclusive" else 0
 
     def score(low: int, high: int) -> None:
-        score_greys(greys, truths, offsets, wanted, beyond, low, high, best, maximum)
+        scratch = _scratch(*greys.shape[1:])
+        score_greys(greys, truths, offsets, wanted, beyond, low, high, best, maximum, scratch)
 
     over_images(len(greys), threads, score, at_most=CHUNK)
     return np.stack([best[:, ROWS[rule]] for rule in contours]), maximum

@@ -110,22 +110,28 @@ def score_graph(
     return filled
 
 
-@jit
-def score_greys(greys, truths, offsets, wanted, beyond, low, high, best, maximum):
-    """Maps low...high-1 of greys (n, H, W) uint8 into best (n, 3, 256) and maximum (n,).
-
-    truths (B, 4) are all boxes, those of map i from offsets[i] to offsets[i + 1]; wanted (3,) the contour rules;
-    beyond is 1 for exclusive corners and 0 for inclusive ones.
-    """
-    height, width = greys.shape[1:]
+def make_scratch(height: int, width: int) -> tuple[np.ndarray, ...]:
+    """What `score_greys` writes on: 30 bytes a pixel, enough for any map of this size."""
     stride, rows = row_stride(width), height + 2
-    size = 2 * MARGIN + rows * stride
-    most = rows * (stride // 2 + 1)
-    values, reverse, filled = np.empty(size, np.uint8), np.empty(size, np.uint8), np.empty(size, np.uint8)
+    size, most = 2 * MARGIN + rows * stride, rows * (stride // 2 + 1)
+    maps = [np.empty(size, np.uint8) for _ in range(3)]
     first, start, end = np.empty(rows + 1, np.int64), np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
     peak, summit = np.empty(most + 1, np.uint8), np.empty(most, np.uint8)
     parent, label = np.empty(most, np.int32), np.empty(most, np.int32)
     edges, edge_level = np.empty((5 * most, 2), np.int32), np.empty(5 * most, np.uint8)
+    return (*maps, first, start, end, peak, summit, parent, label, edges, edge_level)
+
+
+@jit
+def score_greys(greys, truths, offsets, wanted, beyond, low, high, best, maximum, scratch):
+    """Maps low...high-1 of greys (n, H, W) uint8 into best (n, 3, 256) and maximum (n,).
+
+    truths (B, 4) are all boxes, those of map i from offsets[i] to offsets[i + 1]; wanted (3,) the contour rules;
+    beyond is 1 for exclusive corners and 0 for inclusive ones; scratch is `make_scratch` of the map's size.
+    """
+    height, width = greys.shape[1:]
+    stride, rows = row_stride(width), height + 2
+    values, reverse, filled, first, start, end, peak, summit, parent, label, edges, edge_level = scratch
     nothing, no_rule = np.empty(0, np.uint8), np.zeros(3, np.bool_)
     outer = wanted.copy()
     outer[ALL] = False
@@ -142,7 +148,7 @@ def score_greys(greys, truths, offsets, wanted, beyond, low, high, best, maximum
         maximum[index] = top
         empty = overlap(0.0, 0.0, 0.0, 0.0, truth)
         if top > 0:
-            for position in range(size):
+            for position in range(len(values)):
                 reverse[position] = 255 - values[position]
             fill = nothing
             if outer.any():
