@@ -249,3 +249,14 @@ def test_stage_channels_scale_to_multiples_of_eight(backbone: str) -> None:
         )
     if backbone != "inceptionv3":  # its 80 channels are not four multiples of 8, nor are its branches
         assert got == tuple(channels // 4 for channels in CHANNELS[backbone])
+
+
+@pytest.mark.parametrize("width", [0.125, 1.0])
+def test_activations_keep_their_scale_through_the_initial_vgg(width: float) -> None:
+    """Without batch normalisation a slim trunk cannot learn from what has shrunk to nothing."""
+    torch.manual_seed(0)
+    model = build("vgg16", num_classes=10, width=width, map_stride=8)
+    with torch.no_grad():
+        images = torch.randn(4, 3, 64, 64)
+        stages = [activations.square().mean().sqrt().item() for _, activations in model.trunk.walk(images)]
+    assert all(0.4 < scale < 2.5 for scale in stages), stages

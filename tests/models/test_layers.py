@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from wsol.models.layers import he_fan_out, scaled, xavier_uniform
+from wsol.models.layers import he_normal, scaled, xavier_uniform
 
 
 @settings(deadline=None, max_examples=50)
@@ -28,11 +29,12 @@ def test_scaled_by_hand(channels: int, width: float, expected: int) -> None:
     assert scaled(channels, width) == expected
 
 
-def test_he_normal_has_variance_two_over_fan_out() -> None:
+@pytest.mark.parametrize(("fan", "size"), [("fan_in", 64 * 9), ("fan_out", 128 * 9)])
+def test_he_normal_has_variance_two_over_its_fan(fan: Literal["fan_in", "fan_out"], size: int) -> None:
     torch.manual_seed(0)
     layers = nn.Sequential(nn.Conv2d(64, 128, 3), nn.BatchNorm2d(128), nn.Linear(512, 256))
-    he_fan_out(layers)
-    assert layers[0].weight.std().item() == pytest.approx(math.sqrt(2 / (128 * 9)), rel=0.02)
+    he_normal(layers, fan)
+    assert layers[0].weight.std().item() == pytest.approx(math.sqrt(2 / size), rel=0.02)
     assert layers[2].weight.std().item() == pytest.approx(0.01, rel=0.02)
     assert not layers[0].bias.any()
     assert not layers[2].bias.any()

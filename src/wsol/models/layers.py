@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
 
@@ -10,11 +12,14 @@ def scaled(channels: int, width: float) -> int:
     return max(8, 8 * int(channels * width / 8 + 0.5))
 
 
-def he_fan_out(module: nn.Module) -> None:
-    """He normal initialisation of convolutions over fan-out, for ReLU (He et al., ICCV 2015); N(0, 0.01) for linear."""
+def he_normal(module: nn.Module, fan: Literal["fan_in", "fan_out"]) -> None:
+    """He normal initialisation of convolutions for ReLU (He et al., ICCV 2015); N(0, 0.01) for linear layers.
+
+    fan_in keeps the scale of activations, fan_out that of gradients.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(layer.weight, mode=fan, nonlinearity="relu")
         elif isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, 0.0, 0.01)
         _set_shifts(layer)

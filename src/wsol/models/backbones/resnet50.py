@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from wsol.models.layers import he_fan_out, scaled, xavier_uniform
+from wsol.models.layers import he_normal, scaled, xavier_uniform
 from wsol.models.trunk import Trunk
 
 EXPANSION = 4
@@ -42,7 +42,7 @@ class ResNet50(Trunk):
         self.layer3 = _stage(planes[1] * EXPANSION, planes[2], blocks=6, stride=map_stride // 8)
         self.layer4 = _stage(planes[2] * EXPANSION, planes[3], blocks=3, stride=1)
         self.out_channels = planes[3] * EXPANSION
-        he_fan_out(self)
+        he_normal(self, "fan_out")
         for block in self.modules():
             if isinstance(block, Bottleneck):
                 # Each block begins as its shortcut (Goyal et al., arXiv 1706.02677, section 5.1): from scratch, a slim

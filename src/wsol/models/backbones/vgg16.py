@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from wsol.models.layers import he_fan_out, scaled
+from wsol.models.layers import he_normal, scaled
 from wsol.models.trunk import Trunk
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -43,7 +43,8 @@ class VGG16(Trunk):
             self.stage_ends.append(len(layers))
         self.features = nn.Sequential(*layers)
         self.out_channels = channels
-        he_fan_out(self)
+        # Nothing restores the scale of activations here, and fan-out halves it wherever channels double.
+        he_normal(self, "fan_in")
 
     def walk(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
         x, start = images, 0
@@ -57,4 +58,4 @@ class VGG16(Trunk):
         return nn.Sequential(nn.Conv2d(self.out_channels, channels, 3, padding=1), nn.ReLU()), channels
 
     def initialise(self, new_layers: nn.Module) -> None:
-        he_fan_out(new_layers)
+        he_normal(new_layers, "fan_out")
