@@ -19,6 +19,7 @@ from wsol.training.evaluation import evaluate_model
 SIDE, CLASSES, COUNT = 16, 3, 70
 BOXES_METRIC = {
     "thresholds": 20,
+    "corners": "exclusive",
     "max_box_acc": {"iou": [0.5], "contours": "largest"},
     "max_box_acc_v2": {"iou": [0.3, 0.5, 0.7], "contours": "all"},
 }
