@@ -41,11 +41,11 @@ demo: env
 	@echo "MLflow    make ui, then http://127.0.0.1:5000"
 	@echo "where a number comes from:  wsol trace reports/tableB.csv --row CAM --column 'synthnet MaxBoxAccV2 ResNet'"
 
-test: env
-	python -m pytest
+test: unit
+	python -m pytest -m workflow
 
 unit: env
-	python -m pytest -m "not workflow"
+	python -m pytest -m "not workflow" -n auto --dist loadfile
 
 lint: env
 	ruff check .

@@ -43,8 +43,9 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Any:
+    """Sums over another number of threads have other roundings, and what ran before may have set any."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -52,7 +53,7 @@ def one_thread() -> Any:
 
 
 @pytest.fixture(scope="module")
-def unbroken() -> Trained:
+def unbroken(one_thread: None) -> Trained:
     return toy.run()
 
 
