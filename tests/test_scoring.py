@@ -25,7 +25,10 @@ from wsol.data.masks import evaluation_mask
 from wsol.data.synthetic.archive import encode_png
 from wsol.errors import DataError
 from wsol.metrics.blocks import Block
-from wsol.scoring import BLOCK, GroundTruth, check_same_images, score_blocks
+from wsol.scoring import BLOCK as LENGTHS
+from wsol.scoring import GroundTruth, check_same_images, score_blocks
+
+BLOCK = LENGTHS["cpu"]
 
 
 def boxed(count: int, seed: int = 0) -> Manifest:

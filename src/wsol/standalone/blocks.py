@@ -40,14 +40,14 @@ def scored_blocks(
     threads: int = 1,
     device: str = "cpu",
 ) -> Iterator[Block]:
-    """Blocks of at most 64 images of the manifest of `truth`; `names` are the maps of its images.
+    """Blocks of images of the manifest of `truth`; `names` are the maps of its images.
 
     Raises DataError, naming image and file, for a map with a value that cannot be scored.
     """
     manifest = truth.manifest
     reader = _Reader(source, names, frame, threads, device)
-    for start in range(0, len(manifest), BLOCK):
-        stop = min(start + BLOCK, len(manifest))
+    for start in range(0, len(manifest), BLOCK[device]):
+        stop = min(start + BLOCK[device], len(manifest))
         images = manifest.image_ids[start:stop]
         maps, faults = reader.block(images)
         yield Block(
