@@ -181,6 +181,42 @@ def test_later_layers_win_and_keep_what_they_do_not_name() -> None:
     assert hyperparameters("cam", "smoke", "synthbirds", "resnet50")["batch_size"] == 32
 
 
+def child(text: str) -> None:
+    """A method with code, whose parameter file is `text`."""
+    Path("params/methods/center.yaml").write_text(
+        f"name: center\ntitle: Child\npaper: none\ntrained: true\nattributions: {{cam: {{}}}}\n{text}"
+    )
+    forget()
+
+
+def test_a_method_inherits_the_layers_of_another_and_options_merge_key_by_key() -> None:
+    layers("{source: a, when: {backbone: resnet50}, set: {learning_rate: 2e-2, options: {side: 0.5, fill: 0}}}")
+    child("inherits: cam\nhyperparameters:\n  - {source: mine, set: {epochs: 7, options: {side: 0.25}}}\n")
+    found = hyperparameters("center", "smoke", "synthbirds", "resnet50")
+    assert (found["epochs"], found["learning_rate"], found["options"]) == (7, 2e-2, {"side": 0.25, "fill": 0})
+    assert hyperparameters("center", "smoke", "synthbirds", "vgg16")["options"] == {"side": 0.25}
+    assert hyperparameters("cam", "smoke", "synthbirds", "resnet50")["options"] == {"side": 0.5, "fill": 0}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("inherits: center", "inherits 'center', which is no other method"),
+        ("inherits: nothing", "inherits 'nothing', which is no other method"),
+        ("scales: [smoke, tiny]", "scales names 'tiny'; there is demo"),
+    ],
+)
+def test_a_wrong_parent_or_scale_is_refused(line: str, message: str) -> None:
+    child(f"{line}\nhyperparameters: []\n")
+    with pytest.raises(ParameterError, match=rf"center\.yaml: {message}"):
+        load_method("center")
+
+
+def test_a_method_may_keep_to_some_scales() -> None:
+    child("inherits: cam\nscales: [smoke]\nhyperparameters: []\n")
+    assert "center" in load_scale("smoke").methods and "center" not in load_scale("demo").methods
+
+
 def test_a_layer_applies_where_all_its_keys_match_and_a_list_means_any_of_it() -> None:
     layers(
         "{source: a, when: {scale: [smoke, demo], backbone: [vgg16, inceptionv3]}, set: {learning_rate: 2e-2}}",

@@ -25,7 +25,7 @@ NUMERIC_PACKAGES = ("numba", "numpy", "opencv-python-headless", "pillow", "pyarr
 
 
 def hyperparameters(method: str, scale: str, dataset: str, backbone: str) -> dict[str, Any]:
-    """The method's hyperparameters for one cell: its layers in order, later ones override.
+    """The method's hyperparameters for one cell: its layers in order, later ones override, `options` key by key.
 
     A layer applies if every key of its `when` (scale, dataset, backbone; a value or a list) matches the cell.
     """
@@ -33,7 +33,7 @@ def hyperparameters(method: str, scale: str, dataset: str, backbone: str) -> dic
     result: dict[str, Any] = {}
     for layer in load_method(method)["hyperparameters"]:
         if all(cell[key] in (value if isinstance(value, list) else [value]) for key, value in layer["when"].items()):
-            result.update(layer["set"])
+            result |= layer["set"] | {"options": result.get("options", {}) | layer["set"].get("options", {})}
     check(result, "hyperparameters", f"params/methods/{method}.yaml, resolved for {scale}/{dataset}/{backbone}")
     return result
 

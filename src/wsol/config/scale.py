@@ -45,7 +45,7 @@ class Scale:
         chosen = self.settings["methods"]
         available = available_methods()
         if chosen == "all":
-            return available
+            return [name for name in available if self.name in load_method(name).get("scales", [self.name])]
         unknown = sorted(set(chosen) - set(available))
         if unknown:
             raise ParameterError(
@@ -121,6 +121,20 @@ def load_method(name: str) -> dict[str, Any]:
     if not module.is_file():
         raise ParameterError(f"params/methods/{name}.yaml has no code: src/wsol/methods/{name}.py does not exist")
     _check_conditions(name, settings["hyperparameters"])
+    unknown = sorted(set(settings.get("scales", [])) - set(all_scales()))
+    if unknown:
+        raise ParameterError(
+            f"params/methods/{name}.yaml: scales names {unknown[0]!r}; there is {', '.join(all_scales())}"
+        )
+    parent = settings.pop("inherits", None)
+    if parent is not None:
+        if parent == name or not (PARAMS / "methods" / f"{parent}.yaml").is_file():
+            raise ParameterError(f"params/methods/{name}.yaml: inherits {parent!r}, which is no other method")
+        if load_yaml(PARAMS / "methods" / f"{parent}.yaml", "method").get("inherits"):
+            raise ParameterError(
+                f"params/methods/{name}.yaml: inherits {parent}, which inherits itself; name the method at the end"
+            )
+        settings["hyperparameters"] = [*load_method(parent)["hyperparameters"], *settings["hyperparameters"]]
     return settings
 
 
