@@ -29,7 +29,8 @@ def extract_maps(
     """Ground-truth-class maps (N, h, w) float32 at native resolution, and the five most likely classes (N, 5) int32.
 
     attribution: `<base>` or `<base>+<aggregation>`; an aggregation takes the maps of every class and, for each class,
-    the indices of its superset. Fewer than five classes pad the predictions with -1. Ties go to the lower class index.
+    the indices of its superset. Maps of a base whose module says `ONE_SCALE = True` are added as they are, others after
+    each was brought to [0, 1]. Fewer than five classes pad the predictions with -1. Ties go to the lower class index.
     """
     import torch
 
@@ -45,12 +46,16 @@ def extract_maps(
             chosen = np.arange(start, min(start + batch_size, len(labels)))
             pixels = eval_batch(torch.from_numpy(images.batch(chosen)).to(device))
             classes = torch.from_numpy(labels[chosen]).to(device)
-            every, logits = module.class_maps(model, pixels, **options)
-            if combine is not None:
-                _check_classes(members, every.shape[1])
-                maps.append(combine(every, members.to(device)[classes]).float().cpu().numpy())
+            if combine is None and hasattr(module, "target_maps"):
+                own, logits = module.target_maps(model, pixels, classes, **options)
             else:
-                maps.append(every[torch.arange(len(chosen), device=every.device), classes].float().cpu().numpy())
+                every, logits = module.class_maps(model, pixels, **options)
+                if combine is not None:
+                    _check_classes(members, every.shape[1])
+                    own = combine(every, members.to(device)[classes], normalise=not getattr(module, "ONE_SCALE", False))
+                else:
+                    own = every[torch.arange(len(chosen), device=every.device), classes]
+            maps.append(own.float().cpu().numpy())
             predictions.append(_top_classes(logits))
             progress((start + len(chosen)) / len(labels))
     return np.concatenate(maps), np.concatenate(predictions)

@@ -10,7 +10,9 @@ def aggregate(class_maps: torch.Tensor, members: torch.Tensor, normalise: bool =
 
     class_maps (B, K, h, w); members (B, K) bool, True for the classes of the image's superset 𝒴(y), y itself
     included. `normalise` brings every class map to [0, 1] by its own minimum and maximum first, as the released CALM
-    code does for CAM, whose maps have no common scale; a constant map counts as zero. Returns (B, h, w).
+    code does for CAM, whose maps have no common scale; a constant map counts as zero. Without it they are added as they
+    are, as for CALM's probabilities: `extract_maps` does so where the base's module says `ONE_SCALE = True`.
+    Returns (B, h, w).
     """
     maps = class_maps.double()
     if normalise:

@@ -1,0 +1,176 @@
+"""CALM_EM and CALM_ML as training methods: options, steps on each backbone, and what a short training learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wsol.attribution import attribute
+from wsol.config.resolve import hyperparameters
+from wsol.errors import ParameterError
+from wsol.losses import calm
+from wsol.methods import calm_base, load
+from wsol.models.heads.calm import CalmHead
+from wsol.provenance.closure import code_closure
+
+BACKBONES = ("resnet50", "vgg16", "inceptionv3")
+METHODS = ("calm_em", "calm_ml")
+OPTIONS = {"normaliser": "exact", "map_stride": 8}
+MAPS = ("calm", "calm_posterior", "calm_saliency", "cam")
+
+
+def built(name: str, backbone: str, **options: Any) -> tuple[Any, Any]:
+    method = load(name).Method(OPTIONS | options)
+    torch.manual_seed(0)
+    return method, method.build(backbone, 4, {"width": 0.125, "map_stride": 16, "pretrained": None})
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1)), torch.arange(4)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_step_on_each_backbone(name: str, backbone: str) -> None:
+    method, model = built(name, backbone)
+    images, labels = batch()
+    torch.manual_seed(2)
+    loss, logits = method.loss(model, images, labels, torch.Generator())
+    assert torch.isfinite(loss) and logits.shape == (4, 4) and not logits.requires_grad
+    torch.testing.assert_close(logits.exp().sum(1), torch.ones(4))
+    loss.backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), parameter_name
+    for branch in (model.head.classifier, model.head.location):
+        assert all((parameter.grad != 0).any() for parameter in branch.parameters())
+    torch.optim.SGD(model.parameters(), 0.01).step()
+    with torch.no_grad():
+        for maps in MAPS:
+            values = attribute(model.eval(), images, labels, maps)
+            assert values.shape == (4, 8, 8) and torch.isfinite(values).all() and (values.std((1, 2)) > 0).all()
+
+
+def test_the_objectives_are_the_means_over_the_batch() -> None:
+    images, labels = batch()
+    for name, objective in (
+        ("calm_em", calm.expectation_maximisation),
+        ("calm_ml", calm.maximum_likelihood),
+    ):
+        for normaliser in calm.NORMALISERS:
+            method, model = built(name, "resnet50", normaliser=normaliser)
+            model.eval()
+            f, h = model.head.evidence(model.features(images))
+            expected = objective(f, h, labels, normaliser).mean()
+            loss, logits = method.loss(model, images, labels, torch.Generator())
+            assert torch.equal(loss, expected) and torch.equal(logits, calm.log_class(f, h))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_maps_have_the_stride_of_the_option_or_of_the_scale(name: str) -> None:
+    for option, stride in ((8, 8), (16, 16), (None, 16)):
+        _, model = built(name, "vgg16", map_stride=option)
+        assert model.build_args["map_stride"] == stride and model.build_args["head"] == "calm"
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    ("options", "smoothing", "words"),
+    [
+        ({"normaliser": "exact"}, 0.0, "option 'map_stride' is missing"),
+        ({**OPTIONS, "epsilon": 1}, 0.0, "option 'epsilon' is unknown"),
+        ({**OPTIONS, "normaliser": "detached"}, 0.0, "'normaliser' is 'detached'; choose one of exact, reference"),
+        ({**OPTIONS, "map_stride": 4}, 0.0, "'map_stride' is 4; choose one of None, 8, 16"),
+        (OPTIONS, 0.1, r"label_smoothing is 0\.1, .* set it to 0"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(name: str, options: dict[str, Any], smoothing: float, words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        load(name).Method(options, smoothing)
+
+
+def test_the_normalisers_offered_are_those_that_there_are() -> None:
+    assert calm_base.NORMALISERS == calm.NORMALISERS
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_published_hyperparameters(name: str) -> None:
+    for dataset, rate in (("CUB", 3e-5), ("OpenImages30k", 5e-5), ("ILSVRC", 7e-5)):
+        chosen = hyperparameters(name, "paper", dataset, "resnet50")
+        assert (chosen["learning_rate"], chosen["momentum"], chosen["weight_decay"]) == (rate, 0.9, 1e-4)
+        assert chosen["options"] == OPTIONS
+    for backbone in BACKBONES:
+        load(name).Method(hyperparameters(name, "demo", "synthbirds", backbone)["options"])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_edit_of_head_or_loss_counts_as_an_edit_of_the_method(name: str) -> None:
+    closure = code_closure(f"wsol.methods.{name}")
+    assert {"src/wsol/models/heads/calm.py", "src/wsol/losses/calm.py"} <= set(closure)
+
+
+class Cues:
+    """Features (64, 12, 6, 6) of clutter, each image with one cue of its class at a random place."""
+
+    def __init__(self) -> None:
+        generator = np.random.default_rng(0)
+        side, count = 6, 64
+        self.labels = torch.arange(count) % 4
+        self.features = torch.from_numpy(generator.gamma(1.0, 0.3, (count, 12, side, side)).astype(np.float32))
+        rows, columns = generator.integers(0, side, (2, count))
+        self.features[torch.arange(count), self.labels, rows, columns] += 3
+        self.features[torch.arange(count), 4, rows, columns] += 1  # what all cues have in common
+        self.places = torch.from_numpy(rows * side + columns)
+
+
+class Net(torch.nn.Module):
+    def __init__(self, bias: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.head = CalmHead(torch.nn.Identity(), 12, 4)
+        self.head.start_everywhere()
+        torch.nn.init.constant_(self.head.location.bias, bias)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        return images
+
+
+def trained(name: str, normaliser: str, model: Net, data: Cues, steps: int = 200) -> tuple[float, float]:
+    """Shares of images with the right class and with the top of p(z|x) on the cue, after a training."""
+    method = load(name).Method({**OPTIONS, "normaliser": normaliser})
+    optimiser = torch.optim.SGD(model.parameters(), 0.3, momentum=0.9)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss, logits = method.loss(model, data.features, data.labels, torch.Generator())
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        location = calm.log_location(model.head.evidence(data.features)[1]).flatten(1).argmax(1)
+    return tuple(
+        float((got == want).float().mean()) for got, want in ((logits.argmax(1), data.labels), (location, data.places))
+    )  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_short_training_finds_the_class_and_the_place_of_its_cue(name: str) -> None:
+    accuracy, located = trained(name, "exact", Net(), Cues())
+    assert accuracy > 0.95 and located > 0.7, "chance: 0.25 and 0.03"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_reference_learns_too_but_its_location_stays_wide(name: str) -> None:
+    ours, theirs, data = Net(), Net(), Cues()
+    trained(name, "exact", ours, data)
+    accuracy, located = trained(name, "reference", theirs, data)
+    assert accuracy > 0.5 and located > 0.7
+    peaks = [calm.log_location(net.head.evidence(data.features)[1]).exp().amax((2, 3)).mean() for net in (ours, theirs)]
+    assert peaks[0] > 0.5 > 0.1 > peaks[1]
+
+
+def test_a_dead_location_comes_back() -> None:
+    model, data = Net(bias=-2.0), Cues()
+    assert (model.head.evidence(data.features)[1] == 0).all()
+    accuracy, located = trained("calm_em", "exact", model, data)
+    assert accuracy > 0.95 and located > 0.7
