@@ -201,8 +201,9 @@ def test_a_saved_model_serves_as_pretrained_weights(tmp_path: Path) -> None:
     model = trained("resnet50")
     path = tmp_path / "model.safetensors"
     save_model(path, model)
-    finer = build("resnet50", num_classes=9, width=0.125, pretrained=path)
+    finer = build("resnet50", num_classes=model.num_classes, width=0.125, pretrained=path)
     assert torch.equal(finer.trunk.layer4[2].conv3.weight, model.trunk.layer4[2].conv3.weight)
+    assert not torch.equal(finer.head.classifier.weight, model.head.classifier.weight), "other classes, as many"
     report = load_pretrained(finer, path)
     assert report.dropped == report.initialised == ["head.classifier.bias", "head.classifier.weight"]
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
+from wsol.config.initial import source_cell, weights_path
+from wsol.config.paths import checkpoint_path
 from wsol.config.roots import train_roots
 from wsol.files import atomic_path, read_json
 from wsol.progress import ProgressFile
@@ -34,7 +36,7 @@ def main(argv: list[str]) -> int:
 
     import torch
 
-    from wsol.data.images import ImageSet, resolve_source
+    from wsol.data.images import ImageSet
     from wsol.data.manifest import read_classes, read_manifest
     from wsol.device import choose_device
     from wsol.methods import load
@@ -60,8 +62,11 @@ def main(argv: list[str]) -> int:
         "classes": arguments.classes,
         **archive_input(weak),
     }
-    if settings["architecture"]["pretrained"]:
-        inputs["weights"] = resolve_source(settings["architecture"]["pretrained"])
+    weights = settings["architecture"]["pretrained"]
+    if weights:
+        inputs["weights"] = weights_path(weights, settings["scale"], settings["backbone"])
+    first = source_cell(weights, settings["scale"], settings["backbone"])
+    architecture = settings["architecture"] | ({"pretrained": checkpoint_path(first)} if first else {})
     roots = train_roots(settings["dataset"], settings["backbone"], settings["method"], settings["attribution"])
     with Job(
         layer="train",
@@ -89,7 +94,7 @@ def main(argv: list[str]) -> int:
 
         trained = train(
             load(settings["method"]).Method(hyper["options"], hyper["label_smoothing"]),
-            settings,
+            settings | {"architecture": architecture},
             Split(images, weak.labels, weak.image_ids, classes),
             lambda model: evaluate_model(model, val_images, truth, settings, device),
             seed=arguments.seed,

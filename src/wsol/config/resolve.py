@@ -15,6 +15,7 @@ from importlib import metadata
 from typing import Any
 
 from wsol.config import paths
+from wsol.config.initial import source_cell
 from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
 from wsol.config.yamlfile import check
 from wsol.errors import ParameterError
@@ -48,7 +49,7 @@ def data_settings(scale: str, dataset: str) -> dict[str, Any]:
         "counts": settings["counts"],
         "sha256": settings["sha256"],
         "image_size": load_scale(scale).image_size,
-        "options": {key: value for key, value in _dataset_options(scale, dataset).items() if key != "backbones"},
+        "options": {key: value for key, value in _dataset_options(scale, dataset).items() if key not in ("backbones", "methods")},
     }
 
 
@@ -62,6 +63,12 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict
         raise ParameterError(
             f"params/scales/{scale}.yaml: backbone {backbone!r} is not of this scale ({', '.join(view.backbones)})"
         )
+    if options["methods"] is not None and method not in options["methods"]:
+        raise ParameterError(
+            f"params/scales/{scale}.yaml: data set {dataset!r} is for {', '.join(options['methods'])} alone, "
+            f"not for {method!r}"
+        )
+    architecture = view.settings["backbones"][backbone] | options["backbones"].get(backbone, {})
     return {
         "scale": scale,
         "dataset": dataset,
@@ -70,11 +77,28 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict
         "image_size": view.image_size,
         "resize": view.settings["resize"],
         "threads": view.settings["threads"],
-        "architecture": view.settings["backbones"][backbone] | options["backbones"].get(backbone, {}),
+        "architecture": architecture | {"pretrained": _pretrained(architecture, scale, dataset, backbone, method)},
         "selection": selection_settings(scale, dataset),
         **_validation_attribution(method),
         "hyperparameters": hyperparameters(method, scale, dataset, backbone),
     }
+
+
+def _pretrained(architecture: Mapping[str, Any], scale: str, dataset: str, backbone: str, method: str) -> str | None:
+    """The first weights of a cell; the method that others start from starts from nothing."""
+    chosen = architecture["pretrained"]
+    source = source_cell(chosen, scale, backbone)
+    if source is not None:
+        _dataset_options(scale, source.dataset)
+        load_method(source.method)
+        if source.method == method:
+            if source.dataset != dataset:
+                raise ParameterError(
+                    f"params/scales/{scale}.yaml: {backbone} starts from {chosen}, so {method} is trained on "
+                    f"{source.dataset} alone, not on {dataset}"
+                )
+            return None
+    return chosen
 
 
 def _validation_attribution(method: str) -> dict[str, Any]:

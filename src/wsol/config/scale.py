@@ -28,6 +28,11 @@ class Scale:
         return list(self.settings["datasets"])
 
     @property
+    def benchmarks(self) -> list[str]:
+        """The data sets that the scale's methods are measured on; others are for methods that they name themselves."""
+        return [name for name, options in self.settings["datasets"].items() if options["methods"] is None]
+
+    @property
     def backbones(self) -> list[str]:
         return list(self.settings["backbones"])
 
@@ -74,7 +79,7 @@ class Scale:
         seeds = self.seeds if settings["trained"] else [0]
         return [
             Cell(self.name, dataset, backbone, method, seed)
-            for dataset in self.datasets
+            for dataset in self.benchmarks
             for backbone in backbones
             for seed in seeds
         ]

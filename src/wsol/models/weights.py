@@ -36,9 +36,10 @@ def load_pretrained(model: nn.Module, path: str | os.PathLike[str]) -> LoadRepor
     """Copy released weights into a model, in place.
 
     The file is torchvision's state dict (`.safetensors`, `.pth` or `.pt`; bare, or under the key `state_dict`), or one
-    that `save_model` wrote. Every parameter of the trunk must be there with its shape. A classifier is taken if it
-    fits (ResNet50's `fc` with as many classes), else it keeps its initial values. Raises DataError that lists missing,
-    unexpected and mismatching names, and for a file that could only be read by running code stored in it.
+    that `save_model` wrote. Every parameter of the trunk must be there with its shape; of a file of ours the neck is
+    taken where it fits, and never the classifier: as many classes need not be the same ones. A released classifier is
+    taken if it fits (ResNet50's `fc` with 1000 classes), else it keeps its initial values. Raises DataError that lists
+    missing, unexpected and mismatching names, and for a file that could only be read by running code stored in it.
     """
     import torch
 
@@ -157,7 +158,8 @@ def _translate(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Entries under the model's names, and the names that lie behind the trunk and have no place in it."""
     if any(name.startswith("trunk.") for name in entries):
-        return dict(entries), []
+        kept = {name: value for name, value in entries.items() if name.startswith(("trunk.", "head.neck."))}
+        return kept, sorted(entries.keys() - kept.keys())
     trunk: Any = model.trunk
     translated, dropped = {}, []
     for name, value in entries.items():

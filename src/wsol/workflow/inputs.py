@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from wsol.config import paths, roots
-from wsol.config.resolve import environment_file, parameter_file
+from wsol.config.initial import weights_path
+from wsol.config.resolve import environment_file, parameter_file, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.data.images import resolve_source
 from wsol.data.prepare import select_source
@@ -74,8 +75,9 @@ def train_threads(wildcards: Wildcards) -> int:
 
 
 def pretrained_weights(wildcards: Wildcards) -> list[str]:
-    chosen = load_scale(wildcards.scale).settings["backbones"][wildcards.backbone]["pretrained"]
-    return [str(resolve_source(chosen))] if chosen else []
+    chosen = train_settings(wildcards.scale, wildcards.dataset, wildcards.backbone, wildcards.method)
+    weights = chosen["architecture"]["pretrained"]
+    return [str(weights_path(weights, wildcards.scale, wildcards.backbone))] if weights else []
 
 
 def wordnet(wildcards: Wildcards) -> list[str]:
@@ -144,7 +146,7 @@ def shown_scores(wildcards: Wildcards) -> list[str]:
 
 def picture_pages(wildcards: Wildcards) -> list[str]:
     scale = wildcards.scale
-    return [f"reports/{scale}/pictures/{dataset}.png" for dataset in load_scale(scale).datasets]
+    return [f"reports/{scale}/pictures/{dataset}.png" for dataset in load_scale(scale).benchmarks]
 
 
 def gpu_share(device: str) -> int:

@@ -37,7 +37,7 @@ class Targets:
 
     @property
     def supersets(self) -> list[str]:
-        return [paths.supersets_path(self.scale, name) for name in self._view.datasets]
+        return [paths.supersets_path(self.scale, name) for name in self._view.benchmarks]
 
     @property
     def checkpoints(self) -> list[str]:

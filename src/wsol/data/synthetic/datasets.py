@@ -1,9 +1,9 @@
-"""The four data sets: their classes, and how a layout of each is drawn by lot."""
+"""The data sets: their classes, and how a layout of each is drawn by lot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -228,3 +228,32 @@ DATASETS: dict[str, Dataset] = {
         len(SCENE_THINGS), 12, _describer(SCENE_THINGS), _scenes,
     ),
 }  # fmt: skip
+
+MIXED = ("synthbirds", "synthobjects", "synthnet")
+"""What `synthmix` takes its classes from, in turn."""
+
+
+def _part_of_mix(index: int) -> tuple[Dataset, int]:
+    return DATASETS[MIXED[index % len(MIXED)]], index // len(MIXED)
+
+
+def _describe_mixed(index: int) -> tuple[str, list[str], dict[str, str]]:
+    dataset, own = _part_of_mix(index)
+    name, path, _ = dataset.describe(own)
+    return f"{name} ({MIXED[index % len(MIXED)]})", path, {}
+
+
+def _mix(rng: Rng, class_index: int, num_classes: int, scene: str, options: Mapping[str, float]) -> Layout:
+    dataset, own = _part_of_mix(class_index)
+    layout = dataset.compose(rng, own, max(2, num_classes // len(MIXED)), scene, options)
+    items = tuple(replace(item, class_index=class_index) if item.role == OBJECT else item for item in layout.items)
+    return replace(layout, items=items, class_index=class_index, part_names=(), ignore_hidden=False)
+
+
+DATASETS["synthmix"] = Dataset(
+    tuple(dict.fromkeys(scene for name in MIXED for scene in DATASETS[name].scenes)),
+    len(MIXED) * min(DATASETS[name].max_classes for name in MIXED),
+    30,
+    _describe_mixed,
+    _mix,
+)
