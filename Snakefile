@@ -21,7 +21,9 @@ include: "workflow/rules/supersets.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/scores.smk"
+include: "workflow/rules/removal.smk"
 include: "workflow/rules/reports.smk"
+include: "workflow/rules/claims.smk"
 
 
 onsuccess:

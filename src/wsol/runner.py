@@ -190,7 +190,13 @@ def _status_line(board: Board, elapsed: float) -> str:
 
 def _notes() -> dict[str, tuple[float, str]]:
     """Rule to (fraction, note) of its job that reported last."""
-    rules = {"train": "train_model", "maps": "extract_maps", "scores": "score_maps", "data": "render_images"}
+    rules = {
+        "train": "train_model",
+        "maps": "extract_maps",
+        "scores": "score_maps",
+        "data": "render_images",
+        "removal": "remove_and_classify",
+    }
     found: dict[str, tuple[float, str]] = {}
     for path in sorted(PROGRESS.glob("[!.]*"), key=lambda path: path.stat().st_mtime if path.exists() else 0.0):
         try:

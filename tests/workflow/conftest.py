@@ -27,6 +27,7 @@ COLLECTORS = {
     "all_checkpoints",
     "all_maps",
     "all_scores",
+    "all_removal",
     "all_reports",
 }
 _WILDCARD_ORDER = ("dataset", "backbone", "method", "seed", "attribution", "table", "scale")

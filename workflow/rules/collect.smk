@@ -11,6 +11,7 @@ localrules:
     all_checkpoints,
     all_maps,
     all_scores,
+    all_removal,
     pictures,
     all_reports,
 
@@ -47,6 +48,11 @@ rule all_scores:
         TARGETS.scores,
 
 
+rule all_removal:
+    input:
+        TARGETS.removal,
+
+
 rule pictures:
     """Pages of pictures, and the numbers and curves that `dvc metrics` and `dvc plots` show."""
     input:
@@ -57,3 +63,5 @@ rule all_reports:
     input:
         TARGETS.tables,
         TARGETS.pictures,
+        TARGETS.removal_reports,
+        TARGETS.claims,

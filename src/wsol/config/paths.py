@@ -65,5 +65,9 @@ def score_path(cell: Cell, attribution: str, split: str) -> str:
     return f"results/{cell.scale}/scores/{cell.folder}/{attribution}.{split}.json"
 
 
+def removal_path(cell: Cell, attribution: str) -> str:
+    return f"results/{cell.scale}/removal/{cell.folder}/{attribution}.json"
+
+
 def parameters_path(scale: str, layer: str, name: str) -> str:
     return f"results/{scale}/params/{layer}/{name}.json"

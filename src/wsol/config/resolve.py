@@ -17,7 +17,7 @@ from typing import Any
 from wsol.config import paths
 from wsol.config.initial import source_cell
 from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
-from wsol.config.yamlfile import check
+from wsol.config.yamlfile import PARAMS, check, load_yaml
 from wsol.errors import ParameterError
 from wsol.files import canonical_json, write_json_if_changed
 
@@ -138,6 +138,16 @@ def score_settings(scale: str, dataset: str) -> dict[str, Any]:
     }
 
 
+def removal_settings(scale: str, paper: str) -> dict[str, Any]:
+    """Of remove-and-classify: the frame's side in pixels, the shares that are removed, the seed of the baseline."""
+    settings = load_yaml(PARAMS / "papers" / paper / "remove_and_classify.yaml", "removal")
+    return {
+        "image_size": load_scale(scale).image_size,
+        "shares": settings["shares"],
+        "seed": settings["seed"],
+    }
+
+
 def selection_settings(scale: str, dataset: str) -> dict[str, Any]:
     """As `score_settings`, with the headline's metric alone: what chooses an epoch on train-fullsup, and no more."""
     settings = score_settings(scale, dataset)
@@ -186,6 +196,8 @@ def settings_of(path: str) -> dict[str, Any]:
             return map_settings(scale, method, attribution)
         case "scores", [dataset]:
             return score_settings(scale, dataset)
+        case "removal", [paper]:
+            return removal_settings(scale, paper)
         case "reports", [_]:
             return load_scale(scale).as_view_settings()
     raise ParameterError(f"{path}: not a resolved parameter file of this project")

@@ -64,6 +64,19 @@ def score_roots(dataset: str) -> list[str]:
     return ["wsol.cli.score", *_metric_modules(dataset)]
 
 
+def removal_roots(backbone: str, method: str) -> list[str]:
+    """The network alone: which attribution made the maps is in the maps."""
+    return ["wsol.cli.removal", f"wsol.models.backbones.{backbone}", f"wsol.methods.{method}"]
+
+
+def removal_report_roots() -> list[str]:
+    return ["wsol.cli.removal_report"]
+
+
+def claims_roots() -> list[str]:
+    return ["wsol.cli.claims"]
+
+
 def attribution_modules(attribution: str) -> list[str]:
     """`cam+superset` is computed by wsol.attribution.cam and wsol.attribution.superset."""
     return [f"wsol.attribution.{part}" for part in attribution.split("+")]

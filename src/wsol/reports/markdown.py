@@ -17,13 +17,13 @@ def markdown(spec: TableSpec, cells: Sequence[Cell], view: ScaleView) -> str:
     names = [column.name for column in spec.columns]
     measured = [[cell_text(cell, spec.decimals, " ± ") for cell in line] for line in lines]
     parts = [
-        f"# {_escape(spec.title)}",
-        _escape(" ".join(scale_sentences(spec, view))),
+        f"# {escape(spec.title)}",
+        escape(" ".join(scale_sentences(spec, view))),
         _table(headers, labels, measured),
     ]
     statuses = status_sentence(cells)
     if statuses:
-        parts.append(_escape(statuses) + ".")
+        parts.append(escape(statuses) + ".")
     if view.is_paper:
         differences = [
             ["" if cell.delta is None else rounded(cell.delta, spec.decimals, signed=True) for cell in line]
@@ -31,7 +31,7 @@ def markdown(spec: TableSpec, cells: Sequence[Cell], view: ScaleView) -> str:
         ]
         parts += ["## Measured minus published", _table(headers, labels, differences)]
     parts.append("## Published (paper)")
-    parts.append(_escape(f"{spec.source}: the printed values, on the paper's own data.") + _not_comparable(view))
+    parts.append(escape(f"{spec.source}: the printed values, on the paper's own data.") + _not_comparable(view))
     parts += _published(spec, lines, names)
     return "\n\n".join(parts) + "\n"
 
@@ -52,12 +52,12 @@ def _published(spec: TableSpec, lines: Sequence[Sequence[Cell]], names: Sequence
     labels, values = [], []
     for row, line in zip(spec.rows, lines, strict=True):
         source = f"Not a row of the printed table; its values are from {row.source}." if row.extra else row.source
-        labels.append(_escape(row.label) + (mark(_escape(source)) if source else ""))
+        labels.append(escape(row.label) + (mark(escape(source)) if source else ""))
         values.append(
             [_published_text(cell, spec.decimals) + (mark(_note(cell)) if cell.erratum else "") for cell in line]
         )
     return [
-        _table([_escape(name) for name in names], labels, values, escaped=True),
+        _table([escape(name) for name in names], labels, values, escaped=True),
         *(f"[^{number}]: {note}" for number, note in enumerate(notes, start=1)),
     ]
 
@@ -67,19 +67,19 @@ def _published_text(cell: Cell, decimals: int) -> str:
 
 
 def _note(cell: Cell) -> str:
-    return f"Erratum, {_escape(cell.row)}: {_escape(cell.erratum)}."
+    return f"Erratum, {escape(cell.row)}: {escape(cell.erratum)}."
 
 
 def _table(
     headers: Sequence[str], labels: Sequence[str], values: Sequence[Sequence[str]], escaped: bool = False
 ) -> str:
-    quote = str if escaped else _escape
+    quote = str if escaped else escape
     lines = [["", *map(quote, headers)], ["---", *("---:" for _ in headers)]]
     lines += [[quote(label), *map(quote, line)] for label, line in zip(labels, values, strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     for character in "\\|*_<[":
         text = text.replace(character, f"\\{character}")
     return text

@@ -27,6 +27,7 @@ _EXPERIMENTS = {
     "train": "One run a trained network: loss and accuracy at every epoch, and localisation on train-fullsup.",
     "maps": "One run a set of score maps: which attribution on which split, how many, how fast.",
     "scores": "One run a scored set of maps: localisation and classification, the numbers that tables are made of.",
+    "removal": "One run an attribution: images still right without the pixels that it points at, against random ones.",
     "reports": "Tables and figures: what was measured, what is still missing.",
 }
 
@@ -36,6 +37,7 @@ _METRICS: list[tuple[str, bool, str]] = [
     (r"MaxBoxAcc(?!V2)", True, "best share of images whose box has IoU ≥ 0.5 with a true one (largest contour)"),
     (r"PxAP", True, "area under the pixel precision–recall curve over all thresholds"),
     (r"BoxAcc", False, "share of images whose box is right, at the IoU level and threshold of the name"),
+    (r"R@", True, "right without the highest pixels over right without random ones, at that share; lower is better"),
     (r"point", True, "share of images whose highest score lies on the object"),
     (r"top[-_ ]?1", True, "top-1: class right, and the box too where the name says Loc or localisation"),
     (r"top[-_ ]?5", False, "top-5: true class among the first five, and the box right where the name says Loc"),

@@ -20,11 +20,17 @@ from wsol.data.wordnet import find_data_noun
 from wsol.errors import DataError
 from wsol.locations import raw_data_root
 from wsol.provenance.closure import code_closure
+from wsol.reports import removal
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView, required_cells
 from wsol.reports.cells import score_path as table_score_path
+from wsol.reports.claims_spec import load_claims, reports_of
 from wsol.reports.spec import input_files, load_spec
 
+REMOVAL = "params/papers/calm/remove_and_classify.yaml"
+CLAIMS = "params/papers/calm/claims.yaml"
+WITHOUT_RULE = {"cues.csv"}
+"""Reports that claims name and no rule makes yet: what is read there stays undecided."""
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
 
@@ -98,6 +104,23 @@ def supersets(wildcards: Wildcards) -> list[str]:
     return [paths.supersets_path(wildcards.scale, wildcards.dataset)] if needed else []
 
 
+def removal_counts(configured: str) -> InputFunction:
+    """The count file of every cell that the report of remove-and-classify can have at its scale."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        view = ScaleView.from_settings(load_scale(_scale(wildcards, configured)).as_view_settings())
+        needed = removal.required_cells(removal.load_removal_spec(REMOVAL), view)
+        return [paths.removal_path(cell, attribution) for cell, attribution in needed]
+
+    return files
+
+
+def claim_reports(wildcards: Wildcards) -> list[str]:
+    """The reports that the claims read, of the scale in the path or of the configured one: those that a rule makes."""
+    folder = f"reports/{wildcards.scale}" if hasattr(wildcards, "scale") else "reports"
+    return [f"{folder}/{name}" for name in reports_of(load_claims(CLAIMS)) if name not in WITHOUT_RULE]
+
+
 def released_metadata(wildcards: Wildcards) -> list[str]:
     """The released boxes of CUB and ILSVRC. Raises DataError, with how to get them, where they are not here."""
     root = raw_data_root() / "wsol-metadata"
@@ -115,9 +138,9 @@ def released_metadata(wildcards: Wildcards) -> list[str]:
     ]
 
 
-def table_settings(configured: str) -> InputFunction:
+def table_settings(configured: str, name: str = "{table}") -> InputFunction:
     """What a table needs to know of its scale: that of its path, or the configured one."""
-    return lambda wildcards: parameter_file(_scale(wildcards, configured), "reports", wildcards.table)
+    return lambda wildcards: parameter_file(_scale(wildcards, configured), "reports", name.format(**wildcards))
 
 
 def table_definition(wildcards: Wildcards) -> list[str]:

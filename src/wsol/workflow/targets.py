@@ -8,6 +8,9 @@ from wsol.config import paths
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
 from wsol.reports.catalogue import table_specs
+from wsol.reports.cells import ScaleView
+from wsol.reports.removal import load_removal_spec, required_cells
+from wsol.workflow.inputs import REMOVAL
 
 
 class Targets:
@@ -58,6 +61,21 @@ class Targets:
     @property
     def test_scores(self) -> list[str]:
         return [paths.score_path(cell, name, "test") for cell, name in self.attributions]
+
+    @property
+    def removal(self) -> list[str]:
+        view = ScaleView.from_settings(self._view.as_view_settings())
+        needed = required_cells(load_removal_spec(REMOVAL), view)
+        return [paths.removal_path(cell, attribution) for cell, attribution in needed]
+
+    @property
+    def removal_reports(self) -> list[str]:
+        figures = [f"reports/figures/remove_and_classify.{kind}" for kind in ("png", "pdf")]
+        return ["reports/remove_and_classify.csv", *figures]
+
+    @property
+    def claims(self) -> list[str]:
+        return ["reports/claims.csv"]
 
     @property
     def tables(self) -> list[str]:
