@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import functional
 
-from wsol.data.transforms import IMAGENET_MEAN, IMAGENET_STD, denormalise, eval_batch, train_batch
+from wsol.data.transforms import IMAGENET_MEAN, IMAGENET_STD, denormalise, eval_batch, split_masks, train_batch
 from wsol.errors import ParameterError
 
 
@@ -76,3 +76,41 @@ def test_a_crop_that_does_not_fit_is_refused() -> None:
     for crop in (9, 0):
         with pytest.raises(ParameterError, match=f"crop {crop} does not fit images of 8×8"):
             train_batch(images(1, 8), crop, generator())
+
+
+# --- masks, a fourth channel --------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 6), st.integers(4, 12), st.integers(0, 4), st.integers(0, 2**31))
+def test_masks_are_cropped_and_flipped_with_their_images(count: int, side: int, margin: int, seed: int) -> None:
+    crop = side - min(margin, side - 1)
+    pixels = images(count, side, seed % 1000)
+    masks = torch.from_numpy(np.random.default_rng(seed).choice(np.array([0, 1, 255], np.uint8), (count, side, side)))
+    batch = train_batch(torch.cat([pixels, masks[..., None]], dim=3), crop, generator(seed))
+    cropped, got = split_masks(batch)
+    assert torch.equal(cropped, train_batch(pixels, crop, generator(seed))), "a mask changes nothing of its image"
+
+    draws = generator(seed)
+    top = torch.randint(side - crop + 1, (count,), generator=draws).tolist()
+    left = torch.randint(side - crop + 1, (count,), generator=draws).tolist()
+    flip = (torch.rand(count, generator=draws) < 0.5).tolist()
+    assert got.shape == (count, crop, crop) and got.dtype == torch.uint8
+    for index in range(count):
+        for y in range(crop):
+            for x in range(crop):
+                column = crop - 1 - x if flip[index] else x
+                assert got[index, y, x] == masks[index, top[index] + y, left[index] + column]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_taking_the_masks_off_keeps_the_layout(layout: torch.memory_format) -> None:
+    batch = train_batch(images(3, 8).repeat(1, 1, 1, 2)[..., :4], 6, generator()).contiguous(memory_format=layout)
+    pixels, masks = split_masks(batch)
+    assert pixels.is_contiguous(memory_format=layout)
+    assert torch.equal(pixels, batch[:, :3]) and torch.equal(masks.float(), batch[:, 3])
+
+
+def test_a_batch_without_masks_is_told_so() -> None:
+    with pytest.raises(ParameterError, match=r"shape \(2, 3, 6, 6\) has no mask .* needs_masks = True"):
+        split_masks(train_batch(images(2, 8), 6, generator()))

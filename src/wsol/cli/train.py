@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
 from wsol.config.initial import source_cell, weights_path
 from wsol.config.paths import checkpoint_path
 from wsol.config.roots import train_roots
+from wsol.errors import ParameterError
 from wsol.files import atomic_path, read_json
 from wsol.progress import ProgressFile
 from wsol.provenance.job import Job
+
+if TYPE_CHECKING:
+    from wsol.data.manifest import Manifest
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol train", description=__doc__)
     result.add_argument("--settings", type=Path, required=True, help="resolved settings of the cell (JSON)")
     result.add_argument("--train", type=Path, required=True, help="manifest of train-weaksup")
-    result.add_argument("--val", type=Path, required=True, help="manifest of train-fullsup, which selects an epoch")
+    result.add_argument(
+        "--val", type=Path, required=True, help="manifest of train-fullsup: validates every method, trains a few"
+    )
     result.add_argument("--classes", type=Path, required=True, help="classes.json of the data set")
     result.add_argument("--seed", type=int, required=True)
     result.add_argument("--out-dir", type=Path, required=True, help="where model, best, last and train.csv go")
@@ -42,6 +49,7 @@ def main(argv: list[str]) -> int:
     from wsol.methods import load
     from wsol.models import save_model
     from wsol.scoring import GroundTruth
+    from wsol.training.dense import MaskedImageSet
     from wsol.training.evaluation import evaluate_model
     from wsol.training.loop import Split, train
 
@@ -52,6 +60,8 @@ def main(argv: list[str]) -> int:
     weak, val = read_manifest(arguments.train), read_manifest(arguments.val)
     classes = [entry["name"] for entry in read_classes(arguments.classes)]
     hyper = settings["hyperparameters"]
+    method = load(settings["method"]).Method(hyper["options"], hyper["label_smoothing"])
+    used = _chosen_split(method, settings["method"], (weak, val))
     cell = {key: settings[key] for key in ("scale", "dataset", "backbone", "method")} | {"seed": arguments.seed}
     name = "/".join(str(value) for value in cell.values())
     inputs = {
@@ -79,12 +89,14 @@ def main(argv: list[str]) -> int:
         threads=threads,
     ) as job:
         out = arguments.out_dir
-        images = ImageSet(weak, settings["resize"], threads=threads, verify=True)
+        kind = MaskedImageSet if method.needs_masks else ImageSet
+        images = kind(used, settings["resize"], threads=threads, verify=True)
         val_images = ImageSet(val, settings["image_size"], threads=threads, verify=True)
         truth = GroundTruth(val)
         note = {"epoch": 0.0, "localisation": 0.0}
         show = ProgressFile(f"train/{name}")
-        print(f"{name}: {len(weak)} images of {len(classes)} classes, {hyper['epochs']} epochs on {device}", flush=True)
+        what = f"{len(used)} images of {len(classes)} classes"
+        print(f"{name}: {used.split}, {what}, {hyper['epochs']} epochs on {device}", flush=True)
 
         def report(row: dict[str, float]) -> None:
             note.update(epoch=row["epoch"], localisation=row["val_localisation"])
@@ -93,9 +105,9 @@ def main(argv: list[str]) -> int:
             job.run.metrics({key: value for key, value in row.items() if key != "epoch"}, step=int(row["epoch"]))
 
         trained = train(
-            load(settings["method"]).Method(hyper["options"], hyper["label_smoothing"]),
+            method,
             settings | {"architecture": architecture},
-            Split(images, weak.labels, weak.image_ids, classes),
+            Split(images, used.labels, used.image_ids, classes, used.split),
             lambda model: evaluate_model(model, val_images, truth, settings, device),
             seed=arguments.seed,
             device=device,
@@ -124,6 +136,15 @@ def main(argv: list[str]) -> int:
         print(f"wrote {out}/model.safetensors: epoch {chosen} of {last_epoch}; best epoch {trained.best_epoch}")
     arguments.state.unlink(missing_ok=True)
     return 0
+
+
+def _chosen_split(method: Any, name: str, manifests: Sequence[Manifest]) -> Manifest:
+    by_split = {manifest.split: manifest for manifest in manifests}
+    if method.training_split not in by_split:
+        raise ParameterError(
+            f"src/wsol/methods/{name}.py: training_split is {method.training_split!r}; use one of {', '.join(by_split)}"
+        )
+    return by_split[method.training_split]
 
 
 def _write_history(path: Path, history: list[dict[str, Any]]) -> None:

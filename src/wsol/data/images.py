@@ -231,9 +231,12 @@ def decode_resized(content: bytes, size: int, name: str) -> np.ndarray:
 class ImageSet:
     """The images of a manifest as uint8 arrays of one size, kept in memory where they fit.
 
-    `cache_limit` is in bytes: below it, each image is decoded once (N·size²·3 bytes in all). With `verify` each file is
-    compared with the manifest's sha256 as it is read. `threads` decode side by side; the arrays do not depend on them.
+    `cache_limit` is in bytes: below it, each image is decoded once (N·size²·channels bytes in all). With `verify` each
+    file is compared with the manifest's sha256 as it is read. `threads` decode side by side; the arrays do not depend
+    on them.
     """
+
+    channels = 3
 
     def __init__(
         self,
@@ -249,7 +252,7 @@ class ImageSet:
         self.threads = threads
         self.verify = verify
         self.source = ImageSource(manifest.source, manifest.dataset)
-        self.cached = len(manifest) * size * size * 3 <= cache_limit
+        self.cached = len(manifest) * size * size * self.channels <= cache_limit
         self._clear()
 
     def _clear(self) -> None:
@@ -277,12 +280,12 @@ class ImageSet:
         return decode_resized(content, self.size, f"{self.source.path}:{member}")
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 of the images at `indices`, in that order; a copy, so it may be changed."""
+        """(n, size, size, channels) uint8 of the images at `indices`, in that order; a copy, so it may be changed."""
         wanted = np.asarray(indices, dtype=np.int64)
         if not self.cached:
             return self._stack([int(index) for index in wanted])
         if self._pixels is None:
-            self._pixels = np.empty((len(self), self.size, self.size, 3), dtype=np.uint8)
+            self._pixels = np.empty((len(self), self.size, self.size, self.channels), dtype=np.uint8)
         missing = np.unique(wanted[~self._present[wanted]]).tolist()
         for index, pixels in zip(missing, map_threaded(self._load, missing, self.threads), strict=True):
             self._pixels[index] = pixels
@@ -290,7 +293,7 @@ class ImageSet:
         return self._pixels[wanted]
 
     def _stack(self, indices: list[int]) -> np.ndarray:
-        pixels = np.empty((len(indices), self.size, self.size, 3), dtype=np.uint8)
+        pixels = np.empty((len(indices), self.size, self.size, self.channels), dtype=np.uint8)
         for position, image in enumerate(map_threaded(self._load, indices, self.threads)):
             pixels[position] = image
         return pixels

@@ -50,7 +50,8 @@ def eval_batch(images: torch.Tensor) -> torch.Tensor:
 def train_batch(images: torch.Tensor, crop: int, generator: torch.Generator) -> torch.Tensor:
     """A random crop of side `crop` and a horizontal flip with probability ½, an image each, then `normalise`.
 
-    `images` (B, H, W, 3) uint8 with H, W ≥ crop; the result (B, 3, crop, crop) float32. `generator` is a CPU generator:
+    `images` (B, H, W, 3) uint8 with H, W ≥ crop; the result (B, 3, crop, crop) float32. A fourth channel, a mask, is
+    cropped and flipped along and keeps its values (`split_masks` takes it off again). `generator` is a CPU generator:
     it draws B row offsets, B column offsets and B flips, in this order, so the same state gives the same batch on any
     device. Raises ParameterError where the crop is larger than the images.
     """
@@ -70,4 +71,23 @@ def train_batch(images: torch.Tensor, crop: int, generator: torch.Generator) -> 
         2, crop, 1
     )  # a view: every window at every offset, (B, y, x, 3, crop, crop)
     crops = windows[torch.arange(count, device=device), top.to(device), left.to(device)]
-    return _normalise_channels_first(torch.where(flip.to(device)[:, None, None, None], crops.flip(-1), crops))
+    crops = torch.where(flip.to(device)[:, None, None, None], crops.flip(-1), crops)
+    pixels = _normalise_channels_first(crops[:, :3])
+    return pixels if crops.shape[1] == 3 else torch.cat([pixels, crops[:, 3:].to(pixels.dtype)], dim=1)
+
+
+def split_masks(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A training batch (B, 4, S, S) float → images (B, 3, S, S) and masks (B, S, S) uint8.
+
+    The images keep the batch's memory layout. Raises ParameterError for a batch without the fourth channel.
+    """
+    import torch
+
+    if batch.ndim != 4 or batch.shape[1] != 4:
+        raise ParameterError(
+            f"a batch of shape {tuple(batch.shape)} has no mask as a fourth channel; the method that wants one must "
+            'have needs_masks = True and training_split = "train-fullsup"'
+        )
+    last = batch.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    return batch[:, :3].contiguous(memory_format=layout), batch[:, 3].to(torch.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import torch
@@ -12,6 +12,14 @@ class TrainingMethod:
     """A method overrides what it changes; the training loop calls nothing else.
 
     `options` are the method's own hyperparameters (`options:` in its parameter file).
+    """
+
+    training_split: ClassVar[str] = "train-weaksup"
+    """The split it trains on: train-weaksup, or train-fullsup, the few images that have masks or boxes."""
+    needs_masks: ClassVar[bool] = False
+    """Whether the images that `loss` gets are (B, 4, S, S), the last channel the objects' mask.
+
+    `wsol.data.transforms.split_masks` takes it off; its values are 0, 1 and, left out of account, 255.
     """
 
     def __init__(self, options: dict[str, Any], label_smoothing: float = 0.0) -> None:
@@ -33,7 +41,8 @@ class TrainingMethod:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean loss of a batch and the logits that training accuracy is counted on.
 
-        images (B, 3, S, S) normalised; labels (B,) class indices; `generator` is this step's own random stream (CPU).
+        images (B, 3, S, S) normalised, with a fourth channel where the method needs masks; labels (B,) class indices;
+        `generator` is this step's own random stream (CPU).
         """
         from torch.nn.functional import cross_entropy
 

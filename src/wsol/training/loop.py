@@ -24,12 +24,16 @@ SECONDS_BETWEEN_SAVES = 30.0
 
 @dataclass
 class Split:
-    """Images in memory or on disk with `batch(indices) -> (n, R, R, 3) uint8`, labels (N,), ids and class names."""
+    """Images in memory or on disk with `batch(indices) -> (n, R, R, 3) uint8`, labels (N,), ids and class names.
+
+    For a method that needs masks the images have them as a fourth channel. `name` is the split's, for messages.
+    """
 
     images: Any
     labels: np.ndarray
     image_ids: list[str]
     class_names: list[str]
+    name: str = "train-weaksup"
 
 
 @dataclass
@@ -214,5 +218,5 @@ def _check_classes(split: Split) -> None:
     if empty:
         raise TrainingError(
             f"class {empty[0]!r} has no training image ({len(empty)} of {len(split.class_names)} classes are empty); "
-            "check the train-weaksup manifest against classes.json"
+            f"check the {split.name} manifest against classes.json"
         )
