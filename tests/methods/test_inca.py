@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from wsol.attribution import attribute, score_maps
+from wsol.attribution import attribute
 from wsol.errors import ParameterError
 from wsol.losses.inca import Thresholds
 from wsol.methods import load
 from wsol.methods.inca import Method, attention_losses
-from wsol.models import load_model, parameter_groups, save_model
+from wsol.models import load_model, save_model
 from wsol.models.inca import View, attended
 
 _spec = importlib.util.spec_from_file_location("small_training", Path(__file__).with_name("small_training.py"))
@@ -120,7 +120,9 @@ def test_evaluation_is_the_plain_classifier(backbone: str, tmp_path: Path) -> No
 
 
 def test_the_last_layer_guides_and_is_not_guided() -> None:
-    attention = [torch.rand(2, side, side, generator=seeded(side)).requires_grad_() for side in (8, 4, 4)]
+    attention = [
+        torch.rand(2, side, side, generator=seeded(seed)).requires_grad_() for seed, side in enumerate((8, 4, 4))
+    ]
     views = [View(torch.ones(2, 3, *map_.shape[1:]), map_, torch.ones_like(map_).bool()) for map_ in attention]
     _, consistency = attention_losses(views, THRESHOLDS, 1.0)
     consistency.backward()
@@ -225,46 +227,8 @@ def test_options_that_make_no_sense_are_refused(changes: dict[str, Any], message
 
 def test_every_cell_of_every_scale_has_options_that_fit() -> None:
     cells = dict(small.every_cell("inca"))
-    assert {"smoke", "paper"} <= cells.keys()
-    assert cells["paper"]["options"]["contrastive_weight"] == 1.0
-    assert cells["smoke"]["options"]["ramp"] == 0.3
-
-
-def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Images (B, 3, 32, 32) of noise with a square of 16², brighter in the label's channel; where it is."""
-    generator = seeded(3)
-    images = 0.3 * torch.randn(count, 3, 32, 32, generator=generator)
-    labels, inside = torch.arange(count) % 3, torch.zeros(count, 32, 32, dtype=torch.bool)
-    for image, label, square in zip(images, labels.tolist(), inside, strict=True):
-        top, left = torch.randint(0, 16, (2,), generator=generator).tolist()
-        square[top : top + 16, left : left + 16] = True
-        image[label, square] += 2.0
-    return images, labels, inside
-
-
-@pytest.mark.parametrize(("backbone", "steps"), [("inceptionv3", 45), ("resnet50", 30), ("vgg16", 70)])
-def test_a_short_training_beats_chance_and_finds_the_square(backbone: str, steps: int) -> None:
-    chosen = method(ramp=0.3)
-    model = small.build(chosen, backbone)
-    images, labels, inside = coloured_squares(24)
-    rate = 0.02
-    optimiser = torch.optim.SGD(parameter_groups(model, backbone, rate, 1), momentum=0.9, nesterov=True)
-    for step in range(steps):
-        chosen.start_epoch(step + 1, steps)
-        batch = torch.arange(8) + 8 * (step % 3)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 10)
-        loss, _ = chosen.loss(model, images[batch], labels[batch], seeded(step))
-        optimiser.zero_grad()
-        loss.backward()
-        if backbone == "vgg16":  # it has no normalisation: a bounded step keeps it from being thrown back
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-    model.eval()
-    with torch.no_grad():
-        accuracy = (model(images).argmax(1) == labels).float().mean()
-        scores = score_maps(attribute(model, images, labels), 32)
-    assert accuracy > 0.6, f"{float(accuracy)}; chance is a third"
-    assert (scores.amax((1, 2)) == 1).all(), "no map is constant"
-    within, without = scores[inside].mean(), scores[~inside].mean()
-    assert within > without + 0.1, (float(within), float(without))
+    assert {name.split("/")[0] for name in cells} >= {"smoke", "small", "paper"}
+    for name, settings in cells.items():
+        published = name.startswith("paper/")
+        assert settings["options"]["contrastive_weight"] == (1.0 if published else 0.1), name
+        assert settings["options"]["ramp"] == (0.0 if published else 0.3), name
