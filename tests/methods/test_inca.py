@@ -63,14 +63,15 @@ def test_one_step_reaches_every_parameter(backbone: str, stride: int) -> None:
     assert {name for name, _ in model.named_parameters() if ".attention." in name} <= fast
 
 
+@pytest.mark.parametrize("stride", [8, 16])
 @pytest.mark.parametrize("backbone", ALL)
-def test_the_published_width(backbone: str) -> None:
+def test_the_published_width(backbone: str, stride: int) -> None:
     torch.manual_seed(0)
-    model: Any = method().build(backbone, 4, {"width": 1.0, "map_stride": 16, "pretrained": None}).train()
+    model: Any = method().build(backbone, 4, {"width": 1.0, "map_stride": stride, "pretrained": None}).train()
     with torch.no_grad():
-        loss, logits = method(drop_rate=0.5).loss(model, torch.randn(2, 3, 64, 64), LABELS, seeded(0))
+        loss, logits = method(drop_rate=0.5).loss(model, torch.randn(2, 3, 32, 32), LABELS, seeded(0))
         with attended(model, (False, False, False), THRESHOLDS) as views:
-            model(torch.randn(2, 3, 64, 64))
+            model(torch.randn(2, 3, 32, 32))
     assert loss.isfinite() and logits.shape == (2, 4)
     expected = {"vgg16": [256, 512, 512], "resnet50": [1024, 2048, 2048], "inceptionv3": [288, 768, 1024]}
     assert [view.features.shape[1] for view in views] == expected[backbone]

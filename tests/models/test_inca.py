@@ -59,7 +59,7 @@ def test_the_pass_written_out(drops: tuple[bool, bool]) -> None:
         x = layer(x)
         seen = block(x)
         attention = seen.mean(1)
-        counted = all_kept(counted, attention.shape[1:])
+        counted = all_kept(counted, (attention.shape[1], attention.shape[2]))
         assert torch.allclose(view.features, seen) and torch.allclose(view.attention, attention)
         assert torch.equal(view.counted, counted)
         mask = keep_mask(attention, THRESHOLDS)

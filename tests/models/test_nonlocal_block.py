@@ -17,6 +17,7 @@ def learnt(channels: int) -> NonLocalBlock:
     return block
 
 
+@torch.no_grad()
 def test_it_is_the_sum_over_pairs_of_pixels() -> None:
     block, features = learnt(4), torch.randn(2, 4, 3, 2, generator=torch.Generator().manual_seed(1))
     weights = {name: layer.weight[:, :, 0, 0] for name, layer in block.named_children()}

@@ -107,7 +107,9 @@ def attention_losses(views: list[View], thresholds: Thresholds, margin: float) -
         for view in views
     ]
     consistency = [
-        foreground_consistency_loss(view.attention, last.attention, all_kept(last.counted, view.attention.shape[1:]))
+        foreground_consistency_loss(
+            view.attention, last.attention, all_kept(last.counted, (view.attention.shape[1], view.attention.shape[2]))
+        )
         for view in earlier
     ]
     return torch.stack(contrastive).mean(), torch.stack(consistency).mean()

@@ -27,9 +27,9 @@ class View(NamedTuple):
     """(B, h, w) bool: no part of the pixel was dropped at a layer before. What was dropped says nothing here."""
 
 
-def all_kept(kept: Tensor, size: Sequence[int]) -> Tensor:
+def all_kept(kept: Tensor, size: tuple[int, int]) -> Tensor:
     """A mask (B, h, w) bool at another size: a pixel stays true if all that it stands for is."""
-    return functional.adaptive_avg_pool2d(kept.float()[:, None], tuple(size))[:, 0] == 1
+    return functional.adaptive_avg_pool2d(kept.float()[:, None], size)[:, 0] == 1
 
 
 @contextmanager
@@ -52,7 +52,11 @@ def attended(model: nn.Module, drops: Sequence[bool], thresholds: Thresholds) ->
                 kept.clear()
             seen = block(output)
             attention = seen.mean(1, dtype=torch.promote_types(seen.dtype, torch.float32))
-            counted = all_kept(kept[-1], attention.shape[1:]) if kept else torch.ones_like(attention).bool()
+            counted = (
+                all_kept(kept[-1], (attention.shape[1], attention.shape[2]))
+                if kept
+                else torch.ones_like(attention).bool()
+            )
             views.append(View(seen, attention, counted))
             mask = keep_mask(attention, thresholds) if drop else torch.ones_like(counted)
             kept.append(counted & mask)

@@ -6,7 +6,7 @@ alone (`wsol.models.inca`): logits, class maps and the names of all other parame
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -52,7 +52,7 @@ def build(trunk: Trunk, num_classes: int) -> nn.Module:
     stage = trunk.stage_names[-1]
     if stage not in PLACES:
         raise ParameterError(f"head inca: no layers to attend to in a trunk that ends in {stage!r}; add it to PLACES")
-    head = cam.build(trunk, num_classes)
+    head: Any = cam.build(trunk, num_classes)
     classifier = head.classifier
     last = classifier.in_channels if isinstance(classifier, nn.Conv2d) else classifier.in_features
     blocks = (
