@@ -22,6 +22,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/removal.smk"
+include: "workflow/rules/cues.smk"
 include: "workflow/rules/reports.smk"
 include: "workflow/rules/claims.smk"
 

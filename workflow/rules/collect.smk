@@ -12,6 +12,7 @@ localrules:
     all_maps,
     all_scores,
     all_removal,
+    all_cues,
     pictures,
     all_reports,
 
@@ -53,6 +54,11 @@ rule all_removal:
         TARGETS.removal,
 
 
+rule all_cues:
+    input:
+        TARGETS.cues,
+
+
 rule pictures:
     """Pages of pictures, and the numbers and curves that `dvc metrics` and `dvc plots` show."""
     input:
@@ -62,6 +68,7 @@ rule pictures:
 rule all_reports:
     input:
         TARGETS.tables,
+        TARGETS.cue_table,
         TARGETS.pictures,
         TARGETS.removal_reports,
         TARGETS.claims,

@@ -69,5 +69,9 @@ def removal_path(cell: Cell, attribution: str) -> str:
     return f"results/{cell.scale}/removal/{cell.folder}/{attribution}.json"
 
 
+def cues_path(cell: Cell, attribution: str) -> str:
+    return f"results/{cell.scale}/cues/{cell.folder}/{attribution}.json"
+
+
 def parameters_path(scale: str, layer: str, name: str) -> str:
     return f"results/{scale}/params/{layer}/{name}.json"

@@ -15,6 +15,7 @@ from importlib import metadata
 from typing import Any
 
 from wsol.config import paths
+from wsol.config.cues import cue_settings
 from wsol.config.initial import source_cell
 from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
 from wsol.config.yamlfile import PARAMS, check, load_yaml
@@ -181,7 +182,7 @@ def settings_of(path: str) -> dict[str, Any]:
         raise ParameterError(f"{path}: not a resolved parameter file of this project")
     scale, layer, name = parts[1], parts[3], parts[4:]
     load_scale(scale)
-    if name and layer in ("data", "supersets", "train", "scores"):
+    if name and layer in ("data", "supersets", "train", "scores", "cues"):
         _dataset_options(scale, name[0])
     match layer, name:
         case "environment", []:
@@ -198,6 +199,8 @@ def settings_of(path: str) -> dict[str, Any]:
             return score_settings(scale, dataset)
         case "removal", [paper]:
             return removal_settings(scale, paper)
+        case "cues", [dataset, method, attribution]:
+            return cue_settings(scale, dataset, method, attribution)
         case "reports", [_]:
             return load_scale(scale).as_view_settings()
     raise ParameterError(f"{path}: not a resolved parameter file of this project")

@@ -5,6 +5,7 @@ The workflow turns them into input files and the job records them in its sidecar
 
 from __future__ import annotations
 
+from wsol.config.cues import cue_module
 from wsol.config.scale import load_dataset
 
 
@@ -75,6 +76,20 @@ def removal_report_roots() -> list[str]:
 
 def claims_roots() -> list[str]:
     return ["wsol.cli.claims"]
+
+
+def cue_roots(dataset: str, backbone: str, method: str, attribution: str) -> list[str]:
+    return [
+        "wsol.cli.cues",
+        f"wsol.models.backbones.{backbone}",
+        f"wsol.methods.{method}",
+        f"wsol.attribution.{cue_module(method, attribution)}",
+        f"wsol.data.cues.{load_dataset(dataset)['reader']}",
+    ]
+
+
+def cue_table_roots() -> list[str]:
+    return ["wsol.cli.cue_table"]
 
 
 def attribution_modules(attribution: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.config import paths, roots
+from wsol.config.cues import load_cues
 from wsol.config.initial import weights_path
 from wsol.config.resolve import environment_file, parameter_file, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
@@ -25,12 +26,11 @@ from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView, required_cells
 from wsol.reports.cells import score_path as table_score_path
 from wsol.reports.claims_spec import load_claims, reports_of
+from wsol.reports.cues import required as required_cues
 from wsol.reports.spec import input_files, load_spec
 
 REMOVAL = "params/papers/calm/remove_and_classify.yaml"
 CLAIMS = "params/papers/calm/claims.yaml"
-WITHOUT_RULE = {"cues.csv"}
-"""Reports that claims name and no rule makes yet: what is read there stays undecided."""
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
 
@@ -118,7 +118,7 @@ def removal_counts(configured: str) -> InputFunction:
 def claim_reports(wildcards: Wildcards) -> list[str]:
     """The reports that the claims read, of the scale in the path or of the configured one: those that a rule makes."""
     folder = f"reports/{wildcards.scale}" if hasattr(wildcards, "scale") else "reports"
-    return [f"{folder}/{name}" for name in reports_of(load_claims(CLAIMS)) if name not in WITHOUT_RULE]
+    return [f"{folder}/{name}" for name in reports_of(load_claims(CLAIMS))]
 
 
 def released_metadata(wildcards: Wildcards) -> list[str]:
@@ -155,6 +155,34 @@ def table_scores(configured: str) -> InputFunction:
         view = ScaleView.from_settings(load_scale(scale).as_view_settings())
         needed = required_cells(load_spec(table_specs()[wildcards.table]), view)
         return sorted({table_score_path(scale, key) for key in needed})
+
+    return files
+
+
+def part_annotations(wildcards: Wildcards) -> list[str]:
+    """The text files beside CUB's images that say where its parts are; data of other readers keep them inside."""
+    if load_dataset(wildcards.dataset)["reader"] != "cub" or not Path(archive(wildcards)).is_dir():
+        return []
+    from wsol.data.cues.cub import TEXTS, find_text
+    from wsol.data.images import ImageSource
+
+    folder = archive(wildcards)
+    source = ImageSource(select_source(load_dataset(wildcards.dataset), paths.data_folder(wildcards.scale, "CUB")))
+    found = [find_text(source, members) for members in TEXTS]
+    return [f"{folder}/{member}" for member in found if member is not None]
+
+
+def cue_table_settings(configured: str) -> InputFunction:
+    """What the cue table needs to know of its scale: that of its path, or the configured one."""
+    return lambda wildcards: parameter_file(_scale(wildcards, configured), "reports", "cues")
+
+
+def cue_scores(configured: str) -> InputFunction:
+    """The cue scores of every row that the scale can measure."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        view = ScaleView.from_settings(load_scale(_scale(wildcards, configured)).as_view_settings())
+        return sorted(path for listed in required_cues(load_cues(), view).values() for path in listed)
 
     return files
 

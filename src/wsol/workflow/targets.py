@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 
 from wsol.config import paths
+from wsol.config.cues import load_cues
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView
+from wsol.reports.cues import required as required_cues
 from wsol.reports.removal import load_removal_spec, required_cells
 from wsol.workflow.inputs import REMOVAL
 
@@ -80,6 +82,16 @@ class Targets:
     @property
     def tables(self) -> list[str]:
         return [f"reports/{table}.csv" for table in table_specs()]
+
+    @property
+    def cues(self) -> list[str]:
+        """Cue scores of every row that the scale can measure."""
+        view = ScaleView.from_settings(self._view.as_view_settings())
+        return [path for listed in required_cues(load_cues(), view).values() for path in listed]
+
+    @property
+    def cue_table(self) -> list[str]:
+        return ["reports/cues.csv"]
 
     @property
     def tidy_tables(self) -> list[str]:
