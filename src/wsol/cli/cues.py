@@ -108,11 +108,14 @@ def _document(settings: dict[str, Any], parts: tuple[str, ...], pairs: Any, coun
     pooled = pooled_values(counts.pixels, grid, settings["thresholds"])
     numbers = [len(pair.parts) for pair in pairs]
     groups: dict[str, dict[str, Any]] = {}
-    for name, found in summarise(values, pooled, numbers, settings["differing_parts"]).items():
+    for name, found in summarise(
+        counts.pixels, grid, settings["thresholds"], numbers, settings["differing_parts"]
+    ).items():
         members = [i for i, number in enumerate(numbers) if name in ("mean", str(number))]
         groups[name] = {
             "value": found.value,
             "pooled": found.pooled,
+            "chance": found.chance,
             "n_pairs": found.n_pairs,
             "n_images": int(counts.images[members].sum()),
             "n_skipped": int(counts.skipped[members].sum()),
@@ -121,6 +124,7 @@ def _document(settings: dict[str, Any], parts: tuple[str, ...], pairs: Any, coun
         "definition": {
             "value": "PxAP of each pair of classes, in percent, then the mean over pairs",
             "pooled": "the same of the released evaluator, which pools each pair with all before it",
+            "chance": "the share of cue pixels, which is what a constant map gets",
             "n_images": "images scored, counted once for every pair that they belong to; n_skipped likewise, images "
             "without any visible differing part",
         },

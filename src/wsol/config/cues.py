@@ -49,7 +49,7 @@ def cue_module(method: str, attribution: str) -> str:
 
 
 def cue_limits(scale: str) -> dict[str, int | None]:
-    """`images_per_class` and `pairs` at most; nothing is left out at a scale without limits."""
+    """`images_per_class` and `pairs` at most, of the rows that are `costly`; all of both at a scale without limits."""
     for limit in load_cues()["limits"]:
         if scale in limit["scales"]:
             return {"images_per_class": limit["images_per_class"], "pairs": limit["pairs"]}
@@ -71,7 +71,7 @@ def cue_settings(scale: str, dataset: str, method: str, attribution: str) -> dic
         "threshold_count": definition["threshold_count"],
         "differing_parts": definition["differing_parts"],
         "image_size": load_scale(scale).image_size,
-        **cue_limits(scale),
+        **(cue_limits(scale) if row["costly"] else {"images_per_class": None, "pairs": None}),
     }
 
 

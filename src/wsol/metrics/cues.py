@@ -71,32 +71,50 @@ def pooled_values(counts: NDArray[np.integer], thresholds: NDArray[np.float64], 
 
 @dataclass(frozen=True)
 class CueValue:
-    """Means over the pairs of one group, in percent (None without a pair), and how many pairs they are of."""
+    """Means over the pairs of one group, in percent (None where no pair has one), and how many pairs they are of.
+
+    `chance` is the share of cue pixels: the PxAP of a constant map, and of random scores on many pixels.
+    """
 
     value: float | None
     pooled: float | None
+    chance: float | None
     n_pairs: int
 
 
-def summarise(
-    values: NDArray[np.float64], pooled: NDArray[np.float64], parts: Sequence[int], groups: Sequence[int]
-) -> dict[str, CueValue]:
-    """The mean over the pairs of each group, by its name, and `mean` over all pairs of these groups.
+def chance_values(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """PxAP in percent of a constant map for each pair (P,), from counts (P, 2, E); NaN where a pair has no pixel."""
+    cue, other = counts.sum(axis=2, dtype=np.float64).T
+    return 100 * np.divide(cue, cue + other, out=np.full(len(cue), np.nan), where=cue + other > 0)
 
-    parts (P,): in how many parts each pair differs. The mean is over pairs, not over groups: only so do the printed
-    means follow from the printed groups. Pairs without a value (NaN) count nowhere. Raises DataError.
+
+def summarise(
+    counts: NDArray[np.integer],
+    thresholds: NDArray[np.float64],
+    spacing: str,
+    parts: Sequence[int],
+    groups: Sequence[int],
+) -> dict[str, CueValue]:
+    """The means over the pairs of each group, by its name, and `mean` over all pairs of these groups.
+
+    counts (P, 2, E); parts (P,): in how many parts each pair differs. The mean is over pairs, not over groups: only so
+    do the printed means follow from the printed groups. Pairs without a cue pixel count nowhere. Raises DataError.
     """
-    if not len(values) == len(pooled) == len(parts):
-        raise DataError(f"{len(values)} values, {len(pooled)} pooled values and {len(parts)} pairs do not fit together")
+    if len(counts) != len(parts):
+        raise DataError(f"pixel counts of {len(counts)} pairs and numbers of parts of {len(parts)} do not fit together")
+    values, pooled = pair_values(counts, thresholds), pooled_values(counts, thresholds, spacing)
+    chance = chance_values(counts)
     of_pair = np.asarray(parts, dtype=np.int64)
     chosen = {str(group): of_pair == group for group in groups}
     chosen["mean"] = np.isin(of_pair, groups)
     result = {}
     for name, members in chosen.items():
         known = members & ~np.isnan(values)
-        if known.any():
-            means = float(values[known].mean()), float(np.nanmean(pooled[known]))
-            result[name] = CueValue(*means, int(known.sum()))
-        else:
-            result[name] = CueValue(None, None, 0)
+        means = (_mean(numbers[known]) for numbers in (values, pooled, chance))
+        result[name] = CueValue(*means, int(known.sum()))
     return result
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None

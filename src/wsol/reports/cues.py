@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ MEAN = "mean"
 class CueLine:
     """One line of cues.csv. Values are percentages, means over seeds; std is the sample deviation over them.
 
-    n_pairs, n_images and n_skipped are those of the first seed: pairs with a value, and images counted once a pair.
+    n_pairs (those with a value), n_images and n_skipped (counted once a pair) and chance are those of the first seed.
     """
 
     label: str
@@ -40,6 +40,7 @@ class CueLine:
     std: float | None
     n_seeds: int
     pooled: float | None
+    chance: float | None
     published: float | None
     status: str
 
@@ -91,10 +92,16 @@ def _lines(definition: Mapping[str, Any], view: ScaleView) -> Iterator[CueLine]:
                     value=statistics.fmean(values) if measured else None,
                     std=statistics.stdev(values) if measured and len(values) > 1 else None,
                     n_seeds=len(values) if measured else 0,
-                    pooled=statistics.fmean(one["pooled"] for one in found) if measured else None,
+                    pooled=_mean(one["pooled"] for one in found) if measured else None,
+                    chance=first.get("chance"),
                     published=row["published"].get(group),
                     status=MEASURED if measured else MISSING if in_scale else NOT_IN_SCALE,
                 )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _group(path: str, document: Mapping[str, Any], group: str) -> Mapping[str, Any]:
@@ -127,20 +134,19 @@ def cues_markdown(
         f"Scale {view.name}; {dataset}, split {definition['split']}, seeds {seeds}. PxAP in percent, one value a pair "
         f"of classes, then the mean over pairs. {limits_sentence(limits)}",
     ]
-    headers = ["", "backbone", *(_group_header(group) for group in groups), "mean, evaluator never reset"]
-    body = [
-        [first.label, first.backbone, *(_value(line) for line in row), _number(row[-1].pooled)]
-        for first, row in _by_row(lines, groups)
-    ]
+    headers = ["", "backbone", *map(_group_header, groups), "chance", "never reset", "pairs", "images", "skipped"]
+    body = []
+    for first, row in _by_row(lines, groups):
+        counts = [str(number or "") for number in (row[-1].n_pairs, row[-1].n_images)]
+        skipped = "" if row[-1].n_skipped is None else str(row[-1].n_skipped)
+        numbers = [_number(row[-1].chance), _number(row[-1].pooled), *counts, skipped]
+        body.append([first.label, first.backbone, *(_value(line) for line in row), *numbers])
     parts.append(_table(headers, body))
-    sizes = next((row for _, row in _by_row(lines, groups) if row[-1].status == MEASURED), None)
-    if sizes is not None:
-        counted = "; ".join(
-            f"{_group_header(line.differing_parts)}: {line.n_pairs or 0} pairs, {line.n_images or 0} images scored, "
-            f"{line.n_skipped or 0} skipped"
-            for line in sizes
-        )
-        parts.append(f"{counted}. An image counts once for every pair that it belongs to.")
+    parts.append(
+        "Chance, never reset, pairs, images and skipped belong to the mean. Chance: the share of cue pixels, which a "
+        "constant map gets. Never reset: the released evaluator, which pools each pair with all before it. An image "
+        "counts once for every pair that it belongs to; it is skipped where no differing part is visible."
+    )
     parts += ["## Published", f"{definition['source']}. {_comparable(view)}"]
     printed = [
         [first.label, *(_number(line.published) for line in row)]
@@ -158,7 +164,11 @@ def limits_sentence(limits: Mapping[str, int | None]) -> str:
         said.append(f"the first {limits['images_per_class']} test images of each class")
     if limits["pairs"] is not None:
         said.append(f"at most {limits['pairs']} pairs for each number of differing parts")
-    return f"Limited to {' and '.join(said)}." if said else "All pairs, and all test images of their classes."
+    return (
+        f"The gradient rows are limited to {' and '.join(said)}."
+        if said
+        else "All pairs, and all test images of their classes."
+    )
 
 
 def _comparable(view: ScaleView) -> str:

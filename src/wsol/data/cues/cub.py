@@ -1,8 +1,8 @@
 """Parts of CUB-200-2011: seven, out of its attributes, its fifteen keypoints and its segmentations.
 
 The rules are those of the released CALM code (cue localisation): a class has an attribute where at least half of the
-annotators say so; an attribute is of every part whose word its name holds, values included (`has_shape::long-legged-like`
-is of the leg); a pixel of the bird belongs to the visible point that is nearest.
+annotators say so; an attribute is of every part whose word its name holds, values included
+(`has_shape::long-legged-like` is of the leg); a pixel of the bird belongs to the visible point that is nearest.
 """
 
 from __future__ import annotations
