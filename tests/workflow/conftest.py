@@ -22,6 +22,7 @@ TARGETS = ("reports/tableB.csv", "pictures")
 COLLECTORS = {
     "tables",
     "pictures",
+    "figures_of_papers",
     "all_data",
     "all_supersets",
     "all_checkpoints",

@@ -14,6 +14,7 @@ localrules:
     all_removal,
     all_cues,
     pictures,
+    figures_of_papers,
     all_reports,
 
 
@@ -65,6 +66,12 @@ rule pictures:
         TARGETS.pictures,
 
 
+rule figures_of_papers:
+    """Every figure of the papers that the configured scale can have, as PNG and PDF."""
+    input:
+        TARGETS.figures,
+
+
 rule all_reports:
     input:
         TARGETS.tables,
@@ -72,3 +79,4 @@ rule all_reports:
         TARGETS.pictures,
         TARGETS.removal_reports,
         TARGETS.claims,
+        TARGETS.figures,

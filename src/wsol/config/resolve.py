@@ -16,6 +16,7 @@ from typing import Any
 
 from wsol.config import paths
 from wsol.config.cues import cue_settings
+from wsol.config.figures import figure_settings
 from wsol.config.initial import source_cell
 from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
 from wsol.config.yamlfile import PARAMS, check, load_yaml
@@ -201,6 +202,8 @@ def settings_of(path: str) -> dict[str, Any]:
             return removal_settings(scale, paper)
         case "cues", [dataset, method, attribution]:
             return cue_settings(scale, dataset, method, attribution)
+        case "figures", [figure]:
+            return figure_settings(scale, figure)
         case "reports", [_]:
             return load_scale(scale).as_view_settings()
     raise ParameterError(f"{path}: not a resolved parameter file of this project")

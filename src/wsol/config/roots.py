@@ -5,6 +5,9 @@ The workflow turns them into input files and the job records them in its sidecar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from wsol.config.cues import cue_module
 from wsol.config.scale import load_dataset
 
@@ -27,6 +30,20 @@ def center_roots() -> list[str]:
 
 def picture_roots() -> list[str]:
     return ["wsol.cli.figure"]
+
+
+def figure_map_roots(settings: Mapping[str, Any]) -> list[str]:
+    """Of a figure's resolved settings (`wsol.config.figures.figure_settings`)."""
+    return [
+        "wsol.cli.figure_maps",
+        f"wsol.models.backbones.{settings['cell']['backbone']}",
+        *sorted({f"wsol.methods.{column['method']}" for column in settings["columns"]}),
+        *sorted({module for column in settings["columns"] for module in attribution_modules(column["attribution"])}),
+    ]
+
+
+def paper_figure_roots() -> list[str]:
+    return ["wsol.cli.paper_figure"]
 
 
 def manifest_roots(reader: str) -> list[str]:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from wsol.config import paths
 from wsol.config.cues import load_cues
+from wsol.config.figures import figures_of
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
 from wsol.reports.catalogue import table_specs
@@ -96,6 +97,10 @@ class Targets:
     @property
     def tidy_tables(self) -> list[str]:
         return [f"reports/{table}.cells.csv" for table in table_specs()]
+
+    @property
+    def figures(self) -> list[str]:
+        return [f"reports/figures/{name}.{kind}" for name in figures_of(self.scale) for kind in ("png", "pdf")]
 
     @property
     def pictures(self) -> list[str]:

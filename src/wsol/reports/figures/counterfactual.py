@@ -1,0 +1,134 @@
+"""Figure A of CALM: s^A - s^B on images of class A, beside the parts in which the classes A and B differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wsol.errors import DataError
+from wsol.reports.figures.choose import class_pairs, middle_first
+from wsol.reports.figures.colour import resized, symmetric_limits
+from wsol.reports.figures.page import FigurePage, FigureRow, MapPanel, Picture
+from wsol.reports.figures.text import title_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MIN_PIXELS = 4
+"""A part of fewer pixels in the frame shows too little to be outlined."""
+
+
+def choose_rows(settings: Mapping[str, Any], manifest: Any) -> list[dict[str, Any]]:
+    """The class pairs, and for each an image of A that shows every differing part, and the middle image of B.
+
+    The image of A is the first from the class's middle on that shows them. A pair without such an image is left out.
+    Each row: image, other (indices in the manifest), image_id, other_id, classes [A, B], parts.
+    """
+    from wsol.data.synthetic.birds import differing_parts
+
+    labels = manifest.labels.tolist()
+    of_class: dict[int, list[int]] = {}
+    for index, label in enumerate(labels):
+        of_class.setdefault(label, []).append(index)
+    rows = []
+    for first, second in class_pairs(list(of_class), differing_parts, settings["images"]):
+        parts = differing_parts(first, second)
+        shown = (
+            index
+            for index in middle_first(of_class[first])
+            if all(
+                (layer >= MIN_PIXELS) for layer in _sizes(part_layers(manifest, index, parts, settings["image_size"]))
+            )
+        )
+        image = next(shown, None)
+        if image is None:
+            continue
+        other = middle_first(of_class[second])[0]
+        rows.append(
+            {
+                "image": image,
+                "other": other,
+                "image_id": manifest.image_ids[image],
+                "other_id": manifest.image_ids[other],
+                "classes": [first, second],
+                "parts": list(parts),
+            }
+        )
+    if not rows:
+        raise DataError(
+            f"{manifest.dataset} {manifest.split}: no pair of classes that differ in one to three parts with an image "
+            "that shows them; render more classes or images"
+        )
+    return rows
+
+
+def part_layers(manifest: Any, index: int, parts: Sequence[str], size: int) -> list[np.ndarray]:
+    """(size, size) bool of each part, by nearest neighbour. DataError for an image without part masks."""
+    import cv2
+
+    from wsol.data.masks import load_parts
+    from wsol.data.synthetic.birds import PARTS
+
+    stored = load_parts(manifest, index)
+    if stored is None:
+        raise DataError(
+            f"{manifest.dataset} {manifest.split}: image {manifest.image_ids[index]!r} has no part masks; figure A "
+            "needs a data set with parts, such as synthbirds"
+        )
+    frame = cv2.resize(stored, (size, size), interpolation=cv2.INTER_NEAREST)
+    return [frame == PARTS.index(part) + 1 for part in parts]
+
+
+def counterfactual_page(
+    settings: Mapping[str, Any], manifest: Any, rows: Sequence[Mapping[str, Any]], maps: Sequence[Sequence[np.ndarray]]
+) -> FigurePage:
+    """The page of rows from `choose_rows` with the native maps s^A - s^B (h, w) of each row's columns."""
+    import numpy as np
+
+    from wsol.data.images import load_images
+
+    size = settings["image_size"]
+    drawn = []
+    for row, differences in zip(rows, maps, strict=True):
+        image, other = load_images(manifest, [row["image"], row["other"]], size)
+        panels = []
+        for native in differences:
+            values = resized(native, size)
+            limits = symmetric_limits(values)
+            panels.append(MapPanel(values, limits, note=f"±{number(limits[1])}"))
+        count = len(row["parts"])
+        drawn.append(
+            FigureRow(
+                [
+                    Picture(image, f"A: {manifest.class_names[row['image']]}"),
+                    Picture(other, f"B: {manifest.class_names[row['other']]}", outlined=False),
+                ],
+                panels,
+                label=f"{count} part{'s' if count > 1 else ''}: {', '.join(row['parts'])}",
+                region=np.any(part_layers(manifest, row["image"], row["parts"], size), axis=0),
+            )
+        )
+    return FigurePage(
+        title=title_of(settings, manifest.split),
+        caption=(
+            "Red: speaks for class A (positive); blue: for class B (negative); maps of the image of A. Class pairs "
+            "that differ in 1, 2 and 3 parts, evenly spaced over all such pairs; of A the first image from the "
+            "middle of the class on that shows each differing part. In every panel the colours run from -m to m; "
+            "±m, the largest magnitude of the map, stands in its corner: CAM's are differences of class scores, "
+            "CALM's of probabilities p(y,z|x), so their raw values have no common scale."
+        ),
+        headings=["image of A", "an image of B", *(f"{column['label']}" for column in settings["columns"])],
+        rows=drawn,
+        colours="diverging",
+        bar=(r"$s^A - s^B$, centred on 0", "-m", "m"),
+        outline="parts in which A and B differ",
+    )
+
+
+def number(value: float) -> str:
+    """Two significant digits, without an exponent where it reads well."""
+    return f"{value:.2g}"
+
+
+def _sizes(layers: Sequence[np.ndarray]) -> list[int]:
+    return [int(layer.sum()) for layer in layers]
