@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
     from wsol.data.manifest import read_manifest
     from wsol.device import choose_device
-    from wsol.reports.figures.extract import write_figure_maps
+    from wsol.reports.figures.store import write_figure_maps
 
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)

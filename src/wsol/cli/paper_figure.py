@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     from wsol.reports.figures.counterfactual import counterfactual_page
     from wsol.reports.figures.depths import depths_page
     from wsol.reports.figures.draw import draw
-    from wsol.reports.figures.extract import read_figure_maps
+    from wsol.reports.figures.store import read_figure_maps
 
     manifest = read_manifest(arguments.manifest)
     with Job(

@@ -14,6 +14,7 @@ def test_shared_limits_hold_for_every_map_of_a_row() -> None:
 def test_counterfactual_limits_are_symmetric() -> None:
     assert symmetric_limits(np.array([[-0.5, 0.2]])) == (-0.5, 0.5)
     assert symmetric_limits(np.array([[-0.1, 0.3]])) == (-0.3, 0.3)
+    assert symmetric_limits(np.array([[-0.1, 0.3]]), np.array([[-0.4, 0.1]])) == (-0.4, 0.4)
     assert symmetric_limits(np.zeros((2, 2))) == (-1.0, 1.0)
 
 

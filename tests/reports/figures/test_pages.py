@@ -16,12 +16,8 @@ from wsol.data.synthetic.birds import HEAD, WING, class_name
 from wsol.errors import DataError
 from wsol.reports.figures import counterfactual, depths
 from wsol.reports.figures.attribution_grid import attribution_page
-from wsol.reports.figures.extract import (
-    counterfactual_maps,
-    depth_maps,
-    read_figure_maps,
-    write_figure_maps,
-)
+from wsol.reports.figures.extract import counterfactual_maps, depth_maps
+from wsol.reports.figures.store import read_figure_maps, write_figure_maps
 
 SIZE = 16
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Limits = tuple[float, float]
 # inferno grows in lightness alone; RdBu_r runs from blue over white to red. Both are read by the colour-blind.
 COLOUR_MAPS: dict[Colours, str] = {"sequential": "inferno", "diverging": "RdBu_r"}
+_GREYS: dict[Colours, tuple[float, float]] = {"sequential": (0.05, 0.7), "diverging": (0.4, 0.6)}
 _WEIGHTS: dict[Colours, float] = {"sequential": 0.55, "diverging": 0.65}
 
 
@@ -24,26 +25,27 @@ def shared_limits(maps: Sequence[np.ndarray]) -> Limits:
     return 0.0, top if top > 0 else 1.0
 
 
-def symmetric_limits(values: np.ndarray) -> Limits:
-    """-m to m with m the largest magnitude, so that 0 has the colour in the middle; a map of zeros gets -1 to 1."""
+def symmetric_limits(*maps: np.ndarray) -> Limits:
+    """-m to m with m the largest magnitude of all maps, so that 0 has the middle colour; zeros alone get -1 to 1."""
     import numpy as np
 
-    top = float(np.abs(values).max())
+    top = max(float(np.abs(values).max()) for values in maps)
     return (-top, top) if top > 0 else (-1.0, 1.0)
 
 
 def blend(image: np.ndarray, values: np.ndarray, limits: Limits, colours: Colours) -> np.ndarray:
     """The image in grey under the map in colour, (H, W, 3) uint8; values beyond the limits have the end's colour.
 
-    image (H, W, 3) uint8, values (H, W). Under diverging colours the grey is lightened, so that 0 stays near white.
+    image (H, W, 3) uint8, values (H, W). The grey's contrast is reduced, so that the image is not
+    taken for the map; under diverging colours it is light, so that 0 stays near white.
     """
     import matplotlib
     import numpy as np
 
     low, high = limits
     grey = (np.asarray(image, dtype=np.float64) / 255) @ np.array(LUMINANCE)
-    if colours == "diverging":
-        grey = 0.4 + 0.6 * grey
+    darkest, contrast = _GREYS[colours]
+    grey = darkest + contrast * grey
     heat = matplotlib.colormaps[COLOUR_MAPS[colours]](np.clip((values - low) / (high - low), 0, 1))[..., :3]
     mixed = (1 - _WEIGHTS[colours]) * grey[..., None] + _WEIGHTS[colours] * heat
     return np.rint(255 * mixed).astype(np.uint8)

@@ -92,9 +92,10 @@ def counterfactual_page(
     for row, differences in zip(rows, maps, strict=True):
         image, other = load_images(manifest, [row["image"], row["other"]], size)
         panels = []
-        for native in differences:
-            values = resized(native, size)
-            limits = symmetric_limits(values)
+        large = [resized(native, size) for native in differences]
+        for values, column in zip(large, settings["columns"], strict=True):
+            same = [column["attribution"] == other["attribution"] for other in settings["columns"]]
+            limits = symmetric_limits(*(map_ for map_, is_same in zip(large, same, strict=True) if is_same))
             panels.append(MapPanel(values, limits, note=f"±{number(limits[1])}"))
         count = len(row["parts"])
         drawn.append(
@@ -113,14 +114,14 @@ def counterfactual_page(
         caption=(
             "Red: speaks for class A (positive); blue: for class B (negative); maps of the image of A. Class pairs "
             "that differ in 1, 2 and 3 parts, evenly spaced over all such pairs; of A the first image from the "
-            "middle of the class on that shows each differing part. In every panel the colours run from -m to m; "
-            "±m, the largest magnitude of the map, stands in its corner: CAM's are differences of class scores, "
-            "CALM's of probabilities p(y,z|x), so their raw values have no common scale."
+            "middle of the class on that shows each differing part. Colours run from −m to m; m, in each panel's "
+            "corner, is the largest magnitude of the row's maps of one kind: CALM's are differences of probabilities "
+            "p(y,z|x) and share it, CAM's are differences of class scores, whose values compare with no other's."
         ),
         headings=["image of A", "an image of B", *(f"{column['label']}" for column in settings["columns"])],
         rows=drawn,
         colours="diverging",
-        bar=(r"$s^A - s^B$, centred on 0", "-m", "m"),
+        bar=(r"$s^A - s^B$", "−m", "m"),
         outline="parts in which A and B differ",
     )
 

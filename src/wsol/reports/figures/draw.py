@@ -24,8 +24,9 @@ LINE = 1.25 / 72
 """Inches of a line of text, a point of its size."""
 GAP, EDGE, FOOT = 0.035, 0.04, 0.42
 MAX_SIDE = 1.45
-CHARACTER = 0.56
-"""Width of an average character of the sans-serif font, in font sizes."""
+CHARACTER, CHARACTER_IN_TEXT = 0.58, 0.52
+"""Width of a character of the sans-serif font, in font sizes: in a short line, and on average over a long one."""
+LABEL_LINES = 3
 
 
 def draw(page: FigurePage, png: str | Path, pdf: str | Path) -> None:
@@ -46,9 +47,7 @@ def draw(page: FigurePage, png: str | Path, pdf: str | Path) -> None:
 def _compose(page: FigurePage) -> Figure:
     from matplotlib.figure import Figure
 
-    label_width = 2 * LINE * TEXT + 0.05 if any(row.label for row in page.rows) else 0.0
-    left = EDGE + label_width
-    side = min((WIDTH - left - EDGE + GAP) / page.columns - GAP, MAX_SIDE)
+    left, side = _widths(page)
     title = wrapped(page.title, WIDTH, TITLE)
     caption = wrapped(page.caption, WIDTH - 2 * EDGE, TEXT)
     head = 0.06 + len(title) * LINE * TITLE + (LINE * HEADING + 0.05 if page.headings else 0.03)
@@ -76,6 +75,16 @@ def _compose(page: FigurePage) -> Figure:
     return figure
 
 
+def _widths(page: FigurePage) -> tuple[float, float]:
+    """Inches left of the panels, and a panel's side where the height does not matter."""
+    side, lines = MAX_SIDE, 0
+    for _ in range(2):  # the labels' lines depend on the side, and the side a little on their lines
+        left = EDGE + (lines * LINE * TEXT + 0.05 if lines else 0.0)
+        side = min((WIDTH - left - EDGE + GAP) / page.columns - GAP, MAX_SIDE)
+        lines = max(len(wrapped(row.label, side, TEXT)[:LABEL_LINES]) for row in page.rows)
+    return EDGE + (lines * LINE * TEXT + 0.05 if lines else 0.0), side - lines * 0.002
+
+
 def _draw_row(
     figure: Figure, page: FigurePage, row: FigureRow, place: tuple[float, float, float], height: float
 ) -> None:
@@ -96,7 +105,7 @@ def _draw_row(
         axis = axis_at(column, picture.title)
         axis.imshow(picture.image, interpolation="none")
         if column == 0 and row.label:
-            lines = wrapped(row.label, side, TEXT)[:2]
+            lines = wrapped(row.label, side, TEXT)[:LABEL_LINES]
             axis.set_ylabel("\n".join(lines), fontsize=TEXT, labelpad=2, linespacing=1.1)
         if picture.outlined:
             _draw_truth(axis, row, page)
@@ -122,7 +131,8 @@ def _draw_truth(axis: Axes, row: FigureRow, page: FigurePage) -> None:
             axis.add_patch(patch)
     if row.region is not None and row.region.any() and not row.region.all():
         for colour, width in strokes:
-            axis.contour(row.region.astype(float), levels=[0.5], colors=[colour], linewidths=width)
+            # Thinner than a box: a mask may have holes as fine as a wheel's.
+            axis.contour(row.region.astype(float), levels=[0.5], colors=[colour], linewidths=0.75 * width)
 
 
 def outline_strokes(page: FigurePage) -> Sequence[tuple[str, float]]:
@@ -151,7 +161,7 @@ def _draw_foot(figure: Figure, page: FigurePage, caption: Sequence[str], height:
         handlelength=1.6,
     )
     label, low, high = page.bar
-    right = WIDTH - EDGE - len(high) * CHARACTER * TEXT / 72 - 0.06
+    right = WIDTH - EDGE - len(high) * 1.1 * CHARACTER * TEXT / 72 - 0.06
     bar = figure.add_axes(((right - 1.1) / WIDTH, centre - 0.05 / height, 1.1 / WIDTH, 0.1 / height))
     scale = matplotlib.cm.ScalarMappable(cmap=COLOUR_MAPS[page.colours])
     figure.colorbar(scale, cax=bar, orientation="horizontal", ticks=[])
@@ -161,7 +171,8 @@ def _draw_foot(figure: Figure, page: FigurePage, caption: Sequence[str], height:
 
 def wrapped(text: str, inches: float, points: float) -> list[str]:
     """Lines of a text that fit into a width at a font size."""
-    characters = max(8, int(inches * 72 / (CHARACTER * points)))
+    average = CHARACTER_IN_TEXT if inches > WIDTH / 2 else CHARACTER
+    characters = max(8, int(inches * 72 / (average * points)))
     return [line for part in text.split("\n") for line in (textwrap.wrap(part, characters) or [""])] if text else []
 
 

@@ -13,5 +13,5 @@ def title_of(settings: Mapping[str, Any], split: str) -> str:
     return (
         f"{settings['paper'].upper()}, figure {settings['letter']}: {settings['title']}\n"
         f"{settings['dataset_title']} ({kind}{stands_in}), split {split}, scale {settings['scale']}, "
-        f"backbone {settings['cell']['backbone']}, seed {settings['cell']['seed']}"
+        f"{settings['cell']['backbone']}, seed {settings['cell']['seed']}"
     )
