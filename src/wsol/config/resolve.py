@@ -26,6 +26,9 @@ from wsol.files import canonical_json, write_json_if_changed
 # What computes: another version of one of these may change a job's bytes.
 NUMERIC_PACKAGES = ("numba", "numpy", "opencv-python-headless", "pillow", "pyarrow", "safetensors", "torch")
 
+NOT_OF_DATA = ("backbones", "methods")
+"""Options of a data set at a scale that say what is done with it, and change nothing in it."""
+
 
 def hyperparameters(method: str, scale: str, dataset: str, backbone: str) -> dict[str, Any]:
     """The method's hyperparameters for one cell: its layers in order, later ones override, `options` key by key.
@@ -51,7 +54,7 @@ def data_settings(scale: str, dataset: str) -> dict[str, Any]:
         "counts": settings["counts"],
         "sha256": settings["sha256"],
         "image_size": load_scale(scale).image_size,
-        "options": {key: value for key, value in _dataset_options(scale, dataset).items() if key not in ("backbones", "methods")},
+        "options": {key: value for key, value in _dataset_options(scale, dataset).items() if key not in NOT_OF_DATA},
     }
 
 
