@@ -15,3 +15,7 @@ class ParameterError(WsolError):
 
 class TrainingError(WsolError):
     """Training cannot go on: the loss is not finite, a class is empty, or the saved state does not fit."""
+
+
+class DivergedError(TrainingError):
+    """The loss of a training is no longer finite: its hyperparameters do not suit it, and nothing else is wrong."""

@@ -20,7 +20,9 @@ LOG = Path("logs/run.log")
 PROGRESS = Path("scratch/progress")
 LOCK = Path(".snakemake/wsol.lock")
 # Seconds a job takes before any of its kind was seen; training tells its own progress.
-FIRST_GUESS: defaultdict[str, float] = defaultdict(lambda: 3.0, train_model=90.0, render_images=15.0, score_maps=5.0)
+FIRST_GUESS: defaultdict[str, float] = defaultdict(
+    lambda: 3.0, train_model=90.0, train_draw=90.0, render_images=15.0, score_maps=5.0
+)
 
 _RULE = re.compile(r"^(?:local)?rule (\w+):")
 _ERROR = re.compile(r"^Error in rule (\w+):")
@@ -101,7 +103,7 @@ class Board:
 
     def _share(self, rule: str) -> float:
         """Share of the machine that a job takes: the rest is for others meanwhile."""
-        threads = self.threads.get(rule, self.cores if rule == "train_model" else 1)
+        threads = self.threads.get(rule, self.cores if rule in ("train_model", "train_draw") else 1)
         return min(threads, self.cores) / self.cores
 
 
@@ -192,6 +194,7 @@ def _notes() -> dict[str, tuple[float, str]]:
     """Rule to (fraction, note) of its job that reported last."""
     rules = {
         "train": "train_model",
+        "search": "train_draw",
         "maps": "extract_maps",
         "scores": "score_maps",
         "data": "render_images",

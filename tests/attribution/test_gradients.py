@@ -126,7 +126,9 @@ def test_the_network_is_left_as_it_was(name: str, head: str) -> None:
     module = load(name)
     with torch.no_grad():
         maps, scores = module.target_maps(model, photographs, targets, **options)
-        single = torch.cat([attribute(model, photographs[i : i + 1], targets[i : i + 1], name, **options) for i in (0, 1)])
+        single = torch.cat(
+            [attribute(model, photographs[i : i + 1], targets[i : i + 1], name, **options) for i in (0, 1)]
+        )
     assert maps.shape == (2, 32, 32) and scores.shape == (2, CLASSES) and torch.isfinite(maps).all()
     assert not maps.requires_grad and not scores.requires_grad and not photographs.requires_grad
     torch.testing.assert_close(maps, single, rtol=1e-3, atol=1e-5 * float(maps.abs().max()))

@@ -9,6 +9,7 @@ localrules:
     all_data,
     all_supersets,
     all_checkpoints,
+    all_searches,
     all_maps,
     all_scores,
     all_removal,
@@ -38,6 +39,12 @@ rule all_supersets:
 rule all_checkpoints:
     input:
         TARGETS.checkpoints,
+
+
+rule all_searches:
+    """Every search of hyperparameters; nothing else asks for one, and no training waits for it."""
+    input:
+        TARGETS.searches,
 
 
 rule all_maps:

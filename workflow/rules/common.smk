@@ -32,6 +32,7 @@ wildcard_constraints:
     backbone="[a-z0-9_]+",
     method="[a-z0-9_]+",
     seed="[0-9]+",
+    draw="[0-9][0-9]+",
     attribution=r"[a-z0-9_]+(\+[a-z0-9_]+)?",
     split="|".join(SPLITS),
     table="|".join(table_specs()),

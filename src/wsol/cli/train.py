@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,51 +20,51 @@ from wsol.provenance.job import Job
 
 if TYPE_CHECKING:
     from wsol.data.manifest import Manifest
+    from wsol.training.loop import Trained
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol train", description=__doc__)
-    result.add_argument("--settings", type=Path, required=True, help="resolved settings of the cell (JSON)")
-    result.add_argument("--train", type=Path, required=True, help="manifest of train-weaksup")
-    result.add_argument(
-        "--val", type=Path, required=True, help="manifest of train-fullsup: validates every method, trains a few"
-    )
-    result.add_argument("--classes", type=Path, required=True, help="classes.json of the data set")
+    add_training(result)
     result.add_argument("--seed", type=int, required=True)
     result.add_argument("--out-dir", type=Path, required=True, help="where model, best, last and train.csv go")
-    result.add_argument("--state", type=Path, required=True, help="where a killed run finds itself again")
-    add_device(result)
-    result.add_argument("--sidecar", type=Path, required=True)
     return result
 
 
-def main(argv: list[str]) -> int:
-    arguments = parser().parse_args(argv)
-    settings = read_json(arguments.settings)
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """The options of every job that trains."""
+    parser.add_argument("--settings", type=Path, required=True, help="resolved settings of the cell (JSON)")
+    parser.add_argument("--train", type=Path, required=True, help="manifest of train-weaksup")
+    parser.add_argument(
+        "--val", type=Path, required=True, help="manifest of train-fullsup: validates every method, trains a few"
+    )
+    parser.add_argument("--classes", type=Path, required=True, help="classes.json of the data set")
+    parser.add_argument("--state", type=Path, required=True, help="where a killed run finds itself again")
+    add_device(parser)
+    parser.add_argument("--sidecar", type=Path, required=True)
 
+
+@dataclass(frozen=True)
+class Session:
+    """What a training reads, opened and checked, and where it runs; `inputs` are the files to hash."""
+
+    settings: dict[str, Any]
+    weak: Manifest
+    val: Manifest
+    classes: list[str]
+    device: str
+    inputs: dict[str, Path]
+
+
+def open_session(arguments: argparse.Namespace, settings: dict[str, Any]) -> Session:
     import torch
 
-    from wsol.data.images import ImageSet
     from wsol.data.manifest import read_classes, read_manifest
     from wsol.device import choose_device
-    from wsol.methods import load
-    from wsol.models import save_model
-    from wsol.scoring import GroundTruth
-    from wsol.training.dense import MaskedImageSet
-    from wsol.training.evaluation import evaluate_model
-    from wsol.training.loop import Split, train
 
-    threads = settings["threads"]
-    torch.set_num_threads(threads)
+    torch.set_num_threads(settings["threads"])
     torch.backends.cudnn.benchmark = True
-    device = choose_device(arguments.device)
-    weak, val = read_manifest(arguments.train), read_manifest(arguments.val)
-    classes = [entry["name"] for entry in read_classes(arguments.classes)]
-    hyper = settings["hyperparameters"]
-    method = load(settings["method"]).Method(hyper["options"], hyper["label_smoothing"])
-    used = _chosen_split(method, settings["method"], (weak, val))
-    cell = {key: settings[key] for key in ("scale", "dataset", "backbone", "method")} | {"seed": arguments.seed}
-    name = "/".join(str(value) for value in cell.values())
+    weak = read_manifest(arguments.train)
     inputs = {
         "settings": arguments.settings,
         "environment": environment_input(arguments.settings),
@@ -75,50 +76,96 @@ def main(argv: list[str]) -> int:
     weights = settings["architecture"]["pretrained"]
     if weights:
         inputs["weights"] = weights_path(weights, settings["scale"], settings["backbone"])
-    first = source_cell(weights, settings["scale"], settings["backbone"])
-    architecture = settings["architecture"] | ({"pretrained": checkpoint_path(first)} if first else {})
+    return Session(
+        settings=settings,
+        weak=weak,
+        val=read_manifest(arguments.val),
+        classes=[entry["name"] for entry in read_classes(arguments.classes)],
+        device=choose_device(arguments.device),
+        inputs=inputs,
+    )
+
+
+def run_training(
+    session: Session, job: Job, name: str, *, seed: int, state: Path, report: Callable[[dict[str, float]], None]
+) -> Trained:
+    """Train under a job, saying how far it is; `report` gets each epoch's row once it was printed and tracked."""
+    from wsol.data.images import ImageSet
+    from wsol.methods import load
+    from wsol.scoring import GroundTruth
+    from wsol.training.dense import MaskedImageSet
+    from wsol.training.evaluation import evaluate_model
+    from wsol.training.loop import Split, train
+
+    settings, threads = session.settings, session.settings["threads"]
+    hyper = settings["hyperparameters"]
+    method = load(settings["method"]).Method(hyper["options"], hyper["label_smoothing"])
+    used = _chosen_split(method, settings["method"], (session.weak, session.val))
+    images = (MaskedImageSet if method.needs_masks else ImageSet)(
+        used, settings["resize"], threads=threads, verify=True
+    )
+    val_images = ImageSet(session.val, settings["image_size"], threads=threads, verify=True)
+    truth = GroundTruth(session.val)
+    done = {"epoch": 0.0}
+    show = ProgressFile(name)
+    what = f"{used.split}, {len(used)} images of {len(session.classes)} classes"
+    print(f"{name.partition('/')[2]}: {what}, {hyper['epochs']} epochs on {session.device}", flush=True)
+
+    def tell(row: dict[str, float]) -> None:
+        done["epoch"] = row["epoch"]
+        print("  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+        job.run.metrics({key: value for key, value in row.items() if key != "epoch"}, step=int(row["epoch"]))
+        report(row)
+
+    return train(
+        method,
+        settings | {"architecture": _located(settings)},
+        Split(images, used.labels, used.image_ids, session.classes, used.split),
+        lambda model: evaluate_model(model, val_images, truth, settings, session.device),
+        seed=seed,
+        device=session.device,
+        state_path=state,
+        inputs_digest=job.key,
+        report=tell,
+        progress=lambda fraction: show(fraction, f"epoch {int(done['epoch']) + 1} of {hyper['epochs']}"),
+    )
+
+
+def kept_epoch(history: Sequence[dict[str, float]], checkpoint: str) -> int:
+    """The epoch whose weights become the model: the last, or the earliest of those that localise best."""
+    if checkpoint == "last":
+        return int(history[-1]["epoch"])
+    return int(max(history, key=lambda row: row["val_localisation"])["epoch"])
+
+
+def main(argv: list[str]) -> int:
+    arguments = parser().parse_args(argv)
+    settings = read_json(arguments.settings)
+    session = open_session(arguments, settings)
+
+    from wsol.models import save_model
+
+    hyper = settings["hyperparameters"]
+    cell = {key: settings[key] for key in ("scale", "dataset", "backbone", "method")} | {"seed": arguments.seed}
+    name = "/".join(str(value) for value in cell.values())
     roots = train_roots(settings["dataset"], settings["backbone"], settings["method"], settings["attribution"])
     with Job(
         layer="train",
         cell=cell,
         sidecar=arguments.sidecar,
-        inputs=inputs,
+        inputs=session.inputs,
         code_roots=roots,
         parameters=settings,
-        device=device,
-        threads=threads,
+        device=session.device,
+        threads=settings["threads"],
     ) as job:
         out = arguments.out_dir
-        kind = MaskedImageSet if method.needs_masks else ImageSet
-        images = kind(used, settings["resize"], threads=threads, verify=True)
-        val_images = ImageSet(val, settings["image_size"], threads=threads, verify=True)
-        truth = GroundTruth(val)
-        note = {"epoch": 0.0, "localisation": 0.0}
-        show = ProgressFile(f"train/{name}")
-        what = f"{len(used)} images of {len(classes)} classes"
-        print(f"{name}: {used.split}, {what}, {hyper['epochs']} epochs on {device}", flush=True)
-
-        def report(row: dict[str, float]) -> None:
-            note.update(epoch=row["epoch"], localisation=row["val_localisation"])
-            text = "  ".join(f"{key} {value:.4g}" for key, value in row.items())
-            print(text, flush=True)
-            job.run.metrics({key: value for key, value in row.items() if key != "epoch"}, step=int(row["epoch"]))
-
-        trained = train(
-            method,
-            settings | {"architecture": architecture},
-            Split(images, used.labels, used.image_ids, classes, used.split),
-            lambda model: evaluate_model(model, val_images, truth, settings, device),
-            seed=arguments.seed,
-            device=device,
-            state_path=arguments.state,
-            inputs_digest=job.key,
-            report=report,
-            progress=lambda fraction: show(fraction, f"epoch {int(note['epoch']) + 1} of {hyper['epochs']}"),
+        trained = run_training(
+            session, job, f"train/{name}", seed=arguments.seed, state=arguments.state, report=lambda row: None
         )
         last_epoch = int(trained.history[-1]["epoch"])
-        chosen = trained.best_epoch if hyper["checkpoint"] == "best" else last_epoch
-        extra = {"cell": cell, "image_size": settings["image_size"], "classes": classes}
+        chosen = kept_epoch(trained.history, hyper["checkpoint"])
+        extra = {"cell": cell, "image_size": settings["image_size"], "classes": session.classes}
         for file, weights, epoch in (
             ("best", trained.best, trained.best_epoch),
             ("last", trained.last, last_epoch),
@@ -129,13 +176,20 @@ def main(argv: list[str]) -> int:
             save_model(
                 job.output_path(out / f"{file}.safetensors"), trained.model, build_args, {**extra, "epoch": epoch}
             )
-        _write_history(job.output_path(out / "train.csv"), trained.history)
+        write_history(job.output_path(out / "train.csv"), trained.history)
         scores = {key: value for key, value in trained.history[chosen].items() if key.startswith("val_")}
         job.run.summary({"epoch": chosen, **scores})
         job.run.artifact(out / "train.csv")
         print(f"wrote {out}/model.safetensors: epoch {chosen} of {last_epoch}; best epoch {trained.best_epoch}")
     arguments.state.unlink(missing_ok=True)
     return 0
+
+
+def _located(settings: dict[str, Any]) -> dict[str, Any]:
+    """The architecture with the path of the checkpoint that it starts from, if it starts from one."""
+    architecture: dict[str, Any] = settings["architecture"]
+    source = source_cell(architecture["pretrained"], settings["scale"], settings["backbone"])
+    return architecture if source is None else {**architecture, "pretrained": checkpoint_path(source)}
 
 
 def _chosen_split(method: Any, name: str, manifests: Sequence[Manifest]) -> Manifest:
@@ -147,7 +201,8 @@ def _chosen_split(method: Any, name: str, manifests: Sequence[Manifest]) -> Mani
     return by_split[method.training_split]
 
 
-def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
+    """The epochs as CSV; what an epoch has not, such as the loss of epoch 0, stays empty."""
     columns = ["epoch", "learning_rate", "loss", "train_accuracy", "val_accuracy", "val_localisation"]
     lines = [",".join(columns)]
     lines += [",".join(_number(row.get(column)) for column in columns) for row in history]

@@ -19,6 +19,7 @@ from wsol.config.cues import cue_settings
 from wsol.config.figures import figure_settings
 from wsol.config.initial import source_cell
 from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
+from wsol.config.searched import searched_layer
 from wsol.config.yamlfile import PARAMS, check, load_yaml
 from wsol.errors import ParameterError
 from wsol.files import canonical_json, write_json_if_changed
@@ -30,14 +31,16 @@ NOT_OF_DATA = ("backbones", "methods")
 """Options of a data set at a scale that say what is done with it, and change nothing in it."""
 
 
-def hyperparameters(method: str, scale: str, dataset: str, backbone: str) -> dict[str, Any]:
+def hyperparameters(method: str, scale: str, dataset: str, backbone: str, *, searched: bool = True) -> dict[str, Any]:
     """The method's hyperparameters for one cell: its layers in order, later ones override, `options` key by key.
 
-    A layer applies if every key of its `when` (scale, dataset, backbone; a value or a list) matches the cell.
+    A layer applies if every key of its `when` (scale, dataset, backbone; a value or a list) matches the cell. The last
+    one is what was adopted from a search of this very cell, if anything was and unless `searched` is False.
     """
     cell = {"scale": scale, "dataset": dataset, "backbone": backbone}
     result: dict[str, Any] = {}
-    for layer in load_method(method)["hyperparameters"]:
+    found = searched_layer(scale, dataset, backbone, method) if searched else None
+    for layer in [*load_method(method)["hyperparameters"], *([{"when": {}, **found}] if found else [])]:
         if all(cell[key] in (value if isinstance(value, list) else [value]) for key, value in layer["when"].items()):
             result |= layer["set"] | {"options": result.get("options", {}) | layer["set"].get("options", {})}
     check(result, "hyperparameters", f"params/methods/{method}.yaml, resolved for {scale}/{dataset}/{backbone}")
@@ -62,7 +65,7 @@ def superset_settings(scale: str, dataset: str) -> dict[str, Any]:
     return {"dataset": dataset, **load_dataset(dataset)["supersets"]}
 
 
-def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
+def train_settings(scale: str, dataset: str, backbone: str, method: str, *, searched: bool = True) -> dict[str, Any]:
     view, options = load_scale(scale), _dataset_options(scale, dataset)
     if backbone not in view.settings["backbones"]:
         raise ParameterError(
@@ -85,7 +88,7 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str) -> dict
         "architecture": architecture | {"pretrained": _pretrained(architecture, scale, dataset, backbone, method)},
         "selection": selection_settings(scale, dataset),
         **_validation_attribution(method),
-        "hyperparameters": hyperparameters(method, scale, dataset, backbone),
+        "hyperparameters": hyperparameters(method, scale, dataset, backbone, searched=searched),
     }
 
 
@@ -186,7 +189,7 @@ def settings_of(path: str) -> dict[str, Any]:
         raise ParameterError(f"{path}: not a resolved parameter file of this project")
     scale, layer, name = parts[1], parts[3], parts[4:]
     load_scale(scale)
-    if name and layer in ("data", "supersets", "train", "scores", "cues"):
+    if name and layer in ("data", "supersets", "train", "scores", "cues", "search"):
         _dataset_options(scale, name[0])
     match layer, name:
         case "environment", []:
@@ -209,6 +212,12 @@ def settings_of(path: str) -> dict[str, Any]:
             return figure_settings(scale, figure)
         case "reports", [_]:
             return load_scale(scale).as_view_settings()
+        case "search", names:
+            from wsol.config.search import settings_named  # which builds on this module
+
+            found = settings_named(scale, names)
+            if found is not None:
+                return found
     raise ParameterError(f"{path}: not a resolved parameter file of this project")
 
 

@@ -65,6 +65,15 @@ def train_roots(dataset: str, backbone: str, method: str, attribution: str) -> l
     ]
 
 
+def draw_roots(dataset: str, backbone: str, method: str, attribution: str) -> list[str]:
+    """A draw of a search trains as `wsol.cli.train` does."""
+    return ["wsol.cli.search.draw", *train_roots(dataset, backbone, method, attribution)[1:]]
+
+
+def choose_roots() -> list[str]:
+    return ["wsol.cli.search.choose"]
+
+
 def map_roots(backbone: str, method: str, attribution: str) -> list[str]:
     return [
         "wsol.cli.maps",

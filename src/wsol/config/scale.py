@@ -139,7 +139,9 @@ def load_method(name: str) -> dict[str, Any]:
             raise ParameterError(
                 f"params/methods/{name}.yaml: inherits {parent}, which inherits itself; name the method at the end"
             )
-        settings["hyperparameters"] = [*load_method(parent)["hyperparameters"], *settings["hyperparameters"]]
+        inherited = load_method(parent)
+        settings["hyperparameters"] = [*inherited["hyperparameters"], *settings["hyperparameters"]]
+        settings["search"] = inherited.get("search", {}) | settings.get("search", {})
     return settings
 
 

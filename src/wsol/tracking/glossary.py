@@ -25,6 +25,7 @@ def view_address(experiment: str, *, curves: bool = False) -> str:
 _EXPERIMENTS = {
     "data": "Data sets as rendered or read: how many images and classes each split has.",
     "train": "One run a trained network: loss and accuracy at every epoch, and localisation on train-fullsup.",
+    "search": "One run a draw of hyperparameters: what was tried, its curve, how it ended; and one run a choice.",
     "maps": "One run a set of score maps: which attribution on which split, how many, how fast.",
     "scores": "One run a scored set of maps: localisation and classification, the numbers that tables are made of.",
     "removal": "One run an attribution: images still right without the pixels that it points at, against random ones.",

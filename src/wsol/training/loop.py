@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wsol.errors import TrainingError
+from wsol.errors import DivergedError, TrainingError
 from wsol.files import canonical_json
 from wsol.training.batches import steps_per_epoch, training_batches
 from wsol.training.schedule import rate_factor
@@ -66,7 +66,8 @@ def train(
     the highest localisation, the untrained network included, as in the released evaluation code. `state_path` is where
     a killed run finds itself again; a state made from other inputs (`inputs_digest`, settings, seed) is dropped.
 
-    Raises TrainingError for an empty class and for a loss that is not finite, naming epoch, step, rate and images.
+    Raises TrainingError for an empty class, and its subclass DivergedError for a loss that is not finite, naming epoch,
+    step, rate and images.
     """
     import torch
 
@@ -122,7 +123,7 @@ def train(
             value = float(loss.detach())
             if not math.isfinite(value):
                 names = ", ".join(split.image_ids[index] for index in chosen[:4])
-                raise TrainingError(
+                raise DivergedError(
                     f"loss is {value} in epoch {epoch}, step {step + 1} of {steps}, at learning rate "
                     f"{optimiser.param_groups[0]['lr']:.3g} (batch starts with {names}); lower learning_rate, add "
                     "warmup_epochs, or look at these images"

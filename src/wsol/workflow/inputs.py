@@ -15,6 +15,7 @@ from wsol.config.cues import load_cues
 from wsol.config.initial import weights_path
 from wsol.config.resolve import environment_file, parameter_file, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
+from wsol.config.search import proxy_source, search_folder
 from wsol.data.images import resolve_source
 from wsol.data.prepare import select_source
 from wsol.data.wordnet import find_data_noun
@@ -28,6 +29,7 @@ from wsol.reports.cells import score_path as table_score_path
 from wsol.reports.claims_spec import load_claims, reports_of
 from wsol.reports.cues import required as required_cues
 from wsol.reports.spec import input_files, load_spec
+from wsol.search.trial import draw_name
 
 REMOVAL = "params/papers/calm/remove_and_classify.yaml"
 CLAIMS = "params/papers/calm/claims.yaml"
@@ -64,6 +66,32 @@ def manifest_code(wildcards: Wildcards) -> list[str]:
 def train_code(wildcards: Wildcards) -> list[str]:
     attribution = next(iter(load_method(wildcards.method)["attributions"]))
     return code_closure(*roots.train_roots(wildcards.dataset, wildcards.backbone, wildcards.method, attribution))
+
+
+def draw_code(wildcards: Wildcards) -> list[str]:
+    attribution = next(iter(load_method(wildcards.method)["attributions"]))
+    return code_closure(*roots.draw_roots(wildcards.dataset, wildcards.backbone, wildcards.method, attribution))
+
+
+def search_proxy(wildcards: Wildcards) -> list[str]:
+    """The list of images that a search trains on, where the data set has one. DataError where it is not here."""
+    source = proxy_source(wildcards.dataset)
+    if source is None:
+        return []
+    path = resolve_source(source)
+    if not path.is_file():
+        raise DataError(
+            f"{path}: no such file; a search of {wildcards.dataset} trains on the images listed there. Put it there, "
+            f"or set `proxy: null` in params/datasets/{wildcards.dataset}.yaml to search on all of train-weaksup"
+        )
+    return [str(path)]
+
+
+def search_trials(wildcards: Wildcards) -> list[str]:
+    """The outcome of every draw of a search."""
+    folder = search_folder(wildcards.scale, wildcards.dataset, wildcards.backbone, wildcards.method)
+    draws = load_scale(wildcards.scale).settings["search"]["draws"]
+    return [f"{folder}/{draw_name(draw)}/trial.json" for draw in range(draws)]
 
 
 def archive(wildcards: Wildcards) -> str:

@@ -9,6 +9,7 @@ from wsol.config.cues import load_cues
 from wsol.config.figures import figures_of
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
+from wsol.config.search import search_folder
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView
 from wsol.reports.cues import required as required_cues
@@ -52,6 +53,13 @@ class Targets:
     @property
     def histories(self) -> list[str]:
         return [paths.history_path(cell) for cell in self.trained_cells]
+
+    @property
+    def searches(self) -> list[str]:
+        """The table of draws of every cell whose method has something to search; seeds share one search."""
+        cells = [cell for cell in self.trained_cells if load_method(cell.method).get("search")]
+        folders = [search_folder(self.scale, cell.dataset, cell.backbone, cell.method) for cell in cells]
+        return [f"{folder}/draws.csv" for folder in dict.fromkeys(folders)]
 
     @property
     def maps(self) -> list[str]:

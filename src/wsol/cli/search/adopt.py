@@ -1,0 +1,77 @@
+"""Copy the values that a search chose to params/searched/, where the final training of that cell reads them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from wsol.cli.entry import enter
+from wsol.config.search import OPTION, hyperparameters, ranges_of, search_folder, with_values
+from wsol.config.searched import searched_path
+from wsol.config.yamlfile import check
+from wsol.errors import DataError
+from wsol.files import read_json, write_text
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(prog="wsol search adopt", description=__doc__)
+    for name in ("scale", "dataset", "backbone", "method"):
+        result.add_argument(name)
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Raises DataError where there is no finished search, or none of its draws came to an end."""
+    arguments = parser().parse_args(argv)
+    cell = (arguments.scale, arguments.dataset, arguments.backbone, arguments.method)
+    ranges_of(arguments.method)
+    found = read_chosen(*cell)
+    before = hyperparameters(arguments.method, *cell[:3])
+    after = with_values(before, found["values"], f"params/methods/{arguments.method}.yaml")
+    check(after, "hyperparameters", f"{search_folder(*cell)}/chosen.json")
+    path = searched_path(*cell)
+    write_text(path, parameter_file(found))
+    print(f"wrote {path}: {found['source']}")
+    for name in found["values"]:
+        old, new = (_value(hyper, name) for hyper in (before, after))
+        print(f"  {name}: {old} → {new}" if old != new else f"  {name}: {new}, as before")
+    print("commit this file; trainings of this cell now use it. Delete it to go back.")
+    return 0
+
+
+def read_chosen(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
+    folder = search_folder(scale, dataset, backbone, method)
+    path = Path(folder, "chosen.json")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; search first: snakemake --cores all {folder}/draws.csv")
+    found: dict[str, Any] = read_json(path)
+    if found["values"] is None:
+        raise DataError(
+            f"{path}: no draw came to an end; the reasons stand in {folder}/draws.csv. Narrow the ranges in "
+            f"params/methods/{method}.yaml, or raise search.draws in params/scales/{scale}.yaml"
+        )
+    return found
+
+
+def parameter_file(found: dict[str, Any]) -> str:
+    """The YAML text of params/searched/<scale>/<dataset>.<backbone>.<method>.yaml for the content of chosen.json."""
+    import yaml
+
+    values: dict[str, Any] = {}
+    for name, value in found["values"].items():
+        if name.startswith(OPTION):
+            values.setdefault("options", {})[name.removeprefix(OPTION)] = value
+        else:
+            values[name] = value
+    content = {"source": found["source"], "cell": found["cell"], "set": values}
+    check(content, "searched", "what the search chose")
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000))
+
+
+def _value(hyper: dict[str, Any], name: str) -> Any:
+    return hyper["options"][name.removeprefix(OPTION)] if name.startswith(OPTION) else hyper[name]
+
+
+if __name__ == "__main__":
+    enter(main)
