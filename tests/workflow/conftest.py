@@ -26,6 +26,7 @@ COLLECTORS = {
     "all_data",
     "all_supersets",
     "all_checkpoints",
+    "all_searches",
     "all_maps",
     "all_scores",
     "all_removal",

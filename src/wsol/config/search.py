@@ -38,9 +38,10 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
 
     Nothing depends on how many draws there are, nor on values that an earlier search found.
     """
+    ranges = ranges_of(method)
     search = load_scale(scale).settings["search"]
     settings = train_settings(scale, dataset, backbone, method, searched=False)
-    values = draw_values(ranges_of(method), search["seed"], (scale, dataset, backbone, method), draw)
+    values = draw_values(ranges, search["seed"], (scale, dataset, backbone, method), draw)
     hyper = with_values(settings["hyperparameters"], values, f"params/methods/{method}.yaml")
     if search["epochs"] is not None:
         hyper["epochs"] = search["epochs"]
@@ -66,6 +67,7 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
 
 def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
     """What the choice depends on: the number of draws, and how to describe the search."""
+    ranges_of(method)
     search = load_scale(scale).settings["search"]
     hyper = hyperparameters(method, scale, dataset, backbone, searched=False)
     return {

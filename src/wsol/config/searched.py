@@ -25,7 +25,7 @@ def searched_layer(scale: str, dataset: str, backbone: str, method: str) -> dict
     cell = {"scale": scale, "dataset": dataset, "backbone": backbone, "method": method}
     if content["cell"] != cell:
         raise ParameterError(
-            f"{path}: its cell is {'/'.join(content['cell'].values())}, its name says {'/'.join(cell.values())}; "
-            "values of another cell's search do not count here: adopt this cell's own (wsol search adopt)"
+            f"{path}: its cell is {'/'.join(content['cell'][key] for key in cell)}, its name says "
+            f"{'/'.join(cell.values())}; values of another cell's search do not count here: adopt this cell's own (wsol search adopt)"
         )
     return {"source": content["source"], "set": content["set"]}

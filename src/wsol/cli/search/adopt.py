@@ -13,10 +13,12 @@ from wsol.config.yamlfile import check
 from wsol.errors import DataError
 from wsol.files import read_json, write_text
 
+CELL = ("scale", "dataset", "backbone", "method")
+
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol search adopt", description=__doc__)
-    for name in ("scale", "dataset", "backbone", "method"):
+    for name in CELL:
         result.add_argument(name)
     return result
 
@@ -64,7 +66,8 @@ def parameter_file(found: dict[str, Any]) -> str:
             values.setdefault("options", {})[name.removeprefix(OPTION)] = value
         else:
             values[name] = value
-    content = {"source": found["source"], "cell": found["cell"], "set": values}
+    cell = {key: found["cell"][key] for key in CELL}
+    content = {"source": found["source"], "cell": cell, "set": values}
     check(content, "searched", "what the search chose")
     return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000))
 

@@ -1,0 +1,52 @@
+"""The choice between draws: ties, failures, and the table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+
+from wsol.search.choose import best, ranking, table
+from wsol.search.trial import FAILED, FINISHED, STOPPED, Trial, draw_name
+
+
+def trial(draw: int, localisation: float | None, status: str = FINISHED) -> Trial:
+    return Trial(
+        draw, status, {"learning_rate": 0.1 + draw}, 2, localisation, 50.0, "" if status == FINISHED else "why"
+    )
+
+
+def test_the_highest_wins_and_the_earliest_of_equals() -> None:
+    trials = [trial(0, 40.0), trial(1, 55.0), trial(2, 55.0), trial(3, 54.9)]
+    for order in (trials, trials[::-1]):
+        found = best(order)
+        assert found is not None and found.draw == 1
+        assert [each.draw for each in ranking(order)] == [1, 2, 3, 0]
+
+
+def test_what_did_not_finish_is_worse_than_any_number() -> None:
+    trials = [trial(0, None, FAILED), trial(1, math.nan), trial(2, 0.0), trial(3, 99.0, STOPPED), trial(4, math.inf)]
+    found = best(trials)
+    assert found is not None and found.draw == 2
+    assert [each.draw for each in ranking(trials)] == [2, 0, 1, 3, 4]
+
+
+@pytest.mark.parametrize("trials", [[], [trial(0, None, FAILED)], [trial(0, math.nan), trial(1, 9.0, STOPPED)]])
+def test_there_may_be_no_winner(trials: list[Trial]) -> None:
+    assert best(trials) is None
+
+
+def test_the_table_has_a_line_a_draw_with_its_rank_values_and_reason() -> None:
+    trials = [trial(2, None, FAILED), trial(0, 41.25), trial(1, 60.0)]
+    rows = list(csv.DictReader(io.StringIO(table(trials))))
+    assert [row["draw"] for row in rows] == ["0", "1", "2"]
+    assert [row["rank"] for row in rows] == ["2", "1", "3"]
+    assert [row["val_localisation"] for row in rows] == ["41.25", "60", ""]
+    assert [float(row["learning_rate"]) for row in rows] == [0.1, 1.1, 2.1]
+    assert [row["reason"] for row in rows] == ["", "", "why"]
+
+
+def test_draws_are_named_by_two_digits_or_more() -> None:
+    assert [draw_name(draw) for draw in (0, 9, 10, 100)] == ["d00", "d09", "d10", "d100"]
