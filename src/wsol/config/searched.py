@@ -24,8 +24,9 @@ def searched_layer(scale: str, dataset: str, backbone: str, method: str) -> dict
     content = load_yaml(path, "searched")
     cell = {"scale": scale, "dataset": dataset, "backbone": backbone, "method": method}
     if content["cell"] != cell:
+        stated = "/".join(content["cell"][key] for key in cell)
         raise ParameterError(
-            f"{path}: its cell is {'/'.join(content['cell'][key] for key in cell)}, its name says "
-            f"{'/'.join(cell.values())}; values of another cell's search do not count here: adopt this cell's own (wsol search adopt)"
+            f"{path}: its cell is {stated}, its name says {'/'.join(cell.values())}; values of another cell's search "
+            "do not count here: adopt this cell's own (wsol search adopt)"
         )
     return {"source": content["source"], "set": content["set"]}
