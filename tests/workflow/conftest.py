@@ -30,6 +30,7 @@ COLLECTORS = {
     "all_maps",
     "all_scores",
     "all_removal",
+    "all_cues",
     "all_reports",
 }
 _WILDCARD_ORDER = ("dataset", "backbone", "method", "seed", "attribution", "table", "scale")

@@ -29,6 +29,7 @@ _EXPERIMENTS = {
     "maps": "One run a set of score maps: which attribution on which split, how many, how fast.",
     "scores": "One run a scored set of maps: localisation and classification, the numbers that tables are made of.",
     "removal": "One run an attribution: images still right without the pixels that it points at, against random ones.",
+    "cues": "One run a set of maps of pairs of classes, scored against the parts in which the classes differ.",
     "reports": "Tables and figures: what was measured, what is still missing.",
 }
 
