@@ -1,4 +1,4 @@
-"""Gradient baselines against closed forms: linear and quadratic scores, completeness, noise that belongs to the image."""
+"""Gradient baselines against closed forms: linear and quadratic scores, completeness, an image's own noise."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def parameter_files() -> list[tuple[str, str]]:
         listed += [(path.relative_to(PARAMS).as_posix(), schema) for path in sorted((PARAMS / folder).glob("*.yaml"))]
     for path in sorted((PARAMS / "papers").glob("*/*.yaml")):
         if path.stem not in OWN_CHECKS:
-            schema = path.stem if path.stem in ("errata", "figures") else "table"
+            schema = path.stem if path.stem in ("errata", "figures", "cues") else "table"
             listed.append((path.relative_to(PARAMS).as_posix(), schema))
     return listed
 

@@ -120,13 +120,13 @@ def test_what_is_missing_or_foreign_is_named(copy: Path) -> None:
     with pytest.raises(DataError, match="3 × 6, expected 4 classes × 6"):
         open_truth("cub", manifest(copy), [{}] * 4)
     (copy / "CUB_200_2011" / "segmentations" / "001.A" / "a.png").unlink()
-    with pytest.raises(DataError, match="segmentations/001.A/a.png"):
+    with pytest.raises(DataError, match=r"segmentations/001\.A/a\.png"):
         open_truth("cub", manifest(copy), [{}] * 3).part_map(0, SIZE)
     write(copy / "CUB_200_2011" / "images.txt", ["1 001.A/a.jpg"])
     with pytest.raises(DataError, match=r"has image 2, which images.txt lacks"):
         open_truth("cub", manifest(copy), [{}] * 3)
     (copy / "CUB_200_2011" / "parts" / "part_locs.txt").unlink()
-    with pytest.raises(DataError, match="no parts/part_locs.txt"):
+    with pytest.raises(DataError, match=r"no parts/part_locs\.txt"):
         open_truth("cub", manifest(copy), [{}] * 3)
     with pytest.raises(ParameterError, match="have no known parts"):
         open_truth("pets", manifest(copy), [{}] * 3)

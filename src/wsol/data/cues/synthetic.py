@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
+import numpy as np
 
 from wsol.data.cues import PartMap
 from wsol.data.images import ImageSource
@@ -45,7 +46,7 @@ class SyntheticTruth:
                 f"{self._manifest.dataset} {self._manifest.split}: image {self._manifest.image_ids[index]!r} has no "
                 "part map; render the data set again"
             )
-        resized = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST)
+        resized = np.asarray(cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
         return PartMap(resized, frozenset(int(part) for part in set(resized.ravel().tolist()) - {0}))
 
 
