@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
         device=device,
         threads=arguments.threads,
     ) as job:
-        model = load_model(arguments.model, device).eval()
+        model = load_model(arguments.model, device)
         images = ImageSet(manifest, settings["image_size"], threads=arguments.threads, verify=True)
         counts = _count(model, images, manifest, store, settings, device, show)
         document = {

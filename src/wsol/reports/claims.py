@@ -19,6 +19,8 @@ from wsol.reports.claims_spec import Claim, Comparison
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 ERRORS = 2.0
+SHOWN = 2
+"""Missing values that a claim names; its comparisons name every one."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def combine(rule: str, findings: Sequence[Finding]) -> tuple[str, str]:
     tally = {verdict: sum(each.verdict == verdict for each in counted) for verdict in (HOLDS, FAILS, UNDECIDED)}
     reason = ", ".join(f"{count} {verdict}" for verdict, count in tally.items() if count)
     missing = list(dict.fromkeys(each.reason for each in counted if each.excess is None))
-    reason = "; ".join([reason, *missing])
+    more = [f"and {len(missing) - SHOWN} more"] if len(missing) > SHOWN else []
+    reason = "; ".join([reason, *missing[:SHOWN], *more])
     if rule == "mean":
         return _mean_verdict(counted), reason
     need = len(counted) if rule == "all" else len(counted) // 2 + 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wsol.config.scale import available_methods
+from wsol.config.scale import all_scales, available_methods
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
 from wsol.reports.catalogue import table_specs
@@ -81,6 +81,8 @@ def load_claims(path: str | Path) -> tuple[Claim, ...]:
         for comparison in comparisons:
             for side in (comparison.left, comparison.right):
                 _check_side(side, where)
+        for scale in entry["explanation"]:
+            _must_be_known(scale, all_scales(), "scale of explanation", where)
         claims.append(
             Claim(
                 id=entry["id"],

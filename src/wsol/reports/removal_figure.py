@@ -13,8 +13,9 @@ from wsol.reports.cells import MISSING
 from wsol.reports.removal import Line, RemovalRow, RemovalSpec
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours, those of most contrast on white first; markers tell lines apart without colour."""
+"""Okabe and Ito's colours, those of most contrast on white first; markers and dashes tell lines apart as well."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 PANEL = (2.3, 2.0)  # inches; three panels fill a page of 7 inches with 8-point text
 _STYLE = {"font.size": 8, "axes.titlesize": 8, "axes.linewidth": 0.6, "pdf.fonttype": 42, "savefig.dpi": 300}
 
@@ -58,15 +59,19 @@ def draw_removal(spec: RemovalSpec, rows: Sequence[RemovalRow], outs: Sequence[s
 def _panel(axis: Any, spec: RemovalSpec, rows: Sequence[RemovalRow], title: str) -> None:
     axis.set_title(title)
     axis.grid(alpha=0.3, linewidth=0.4)
-    axis.axhline(1.0, color="0.4", linewidth=0.8, linestyle="--", label="random pixels")
+    axis.axhline(1.0, color="0.4", linewidth=0.8, linestyle=":", label="random pixels")
     missing = []
-    for line, colour, marker in zip(spec.lines, PALETTE, MARKERS, strict=False):
+    looks = zip(spec.lines, PALETTE, MARKERS, DASHES, strict=False)
+    for index, (line, colour, marker, dash) in enumerate(looks):
         own = sorted(_of(line, rows), key=lambda row: row.k)
         if any(row.status == MISSING for row in own):
             missing.append(line.label)
         shares = [row.k for row in own]
         values = [math.nan if row.value is None else row.value for row in own]
-        axis.plot(shares, values, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=_text(line.label))
+        # Smaller from line to line: of lines on one another, each shows.
+        size = max(5.5 - 1.1 * index, 2.2)
+        look = {"color": colour, "marker": marker, "markersize": size, "linestyle": dash, "linewidth": 1.2}
+        axis.plot(shares, values, label=_text(line.label), **look)
         spread = [row.std or 0.0 for row in own]
         if any(spread):
             low = [value - std for value, std in zip(values, spread, strict=True)]
