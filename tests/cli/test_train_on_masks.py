@@ -161,7 +161,7 @@ def test_a_class_that_the_few_images_lack_is_named(checkout: Path) -> None:
 
 def test_a_method_that_asks_for_what_there_is_not_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fsl.Method, "training_split", "train-weaksup")
-    with pytest.raises(DataError, match="synthbirds train-weaksup: image .* has neither mask nor box"):
+    with pytest.raises(DataError, match=r"synthbirds train-weaksup: image .* has neither mask nor box"):
         train.main(arguments("synthbirds", "refused"))
     monkeypatch.setattr(fsl.Method, "training_split", "test")
     with pytest.raises(ParameterError, match="training_split is 'test'; use one of train-weaksup, train-fullsup"):

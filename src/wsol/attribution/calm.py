@@ -31,7 +31,7 @@ def attribute(model: Any, images: Tensor, targets: Tensor) -> Tensor:
 
 def evidence(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     """f (B, K, h, w) and h (B, 1, h, w) of a network with CALM's heads; ParameterError for another one."""
-    head = getattr(model, "head", None)
+    head: Any = getattr(model, "head", None)
     if not hasattr(head, "evidence"):
         raise ParameterError(
             f"CALM's maps are asked of a network with head {getattr(model, 'build_args', {}).get('head')!r}; "

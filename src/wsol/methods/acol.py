@@ -18,8 +18,8 @@ class Method(TrainingMethod):
     """Cross-entropy of both branches; in training the features are erased by the map of the image's label.
 
     Options: `erase_threshold` in [0, 1], the share of a map's range from which features are erased; `learning_rates`:
-    "new_layers" trains every new layer at the head's rate, "reference" groups parameters as the released evaluation code
-    does, where the branches on a ResNet50 train at the trunk's rate. Raises ParameterError.
+    "new_layers" trains every new layer at the head's rate, "reference" groups parameters as the released evaluation
+    code does, where the branches on a ResNet50 train at the trunk's rate. Raises ParameterError.
     """
 
     def __init__(self, options: dict[str, Any], label_smoothing: float = 0.0) -> None:

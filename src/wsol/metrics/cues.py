@@ -110,8 +110,8 @@ def summarise(
     result = {}
     for name, members in chosen.items():
         known = members & ~np.isnan(values)
-        means = (_mean(numbers[known]) for numbers in (values, pooled, chance))
-        result[name] = CueValue(*means, int(known.sum()))
+        value, over_pool, by_chance = (_mean(numbers[known]) for numbers in (values, pooled, chance))
+        result[name] = CueValue(value, over_pool, by_chance, int(known.sum()))
     return result
 
 
