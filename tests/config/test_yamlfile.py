@@ -15,6 +15,7 @@ from wsol.errors import ParameterError
 REPO = Path(__file__).resolve().parents[2]
 PARAMS = REPO / "params"
 SCHEMA_OF_FOLDER = {"scales": "scale", "datasets": "dataset", "methods": "method", "metrics": "metric"}
+SCHEMA_OF_PAPER_FILE = {"errata": "errata", "claims": "claims", "remove_and_classify": "removal", "cues": "cues", "figures": "figures"}
 # Read by wsol.reports.table_a, wsol.reports.center and wsol.data.annotation, which check them without a schema.
 OWN_CHECKS = {"table_a", "center", "imagenet"}
 
@@ -59,7 +60,7 @@ def parameter_files() -> list[tuple[str, str]]:
         listed += [(path.relative_to(PARAMS).as_posix(), schema) for path in sorted((PARAMS / folder).glob("*.yaml"))]
     for path in sorted((PARAMS / "papers").glob("*/*.yaml")):
         if path.stem not in OWN_CHECKS:
-            schema = path.stem if path.stem in ("errata", "figures", "cues") else "table"
+            schema = SCHEMA_OF_PAPER_FILE.get(path.stem, "table")
             listed.append((path.relative_to(PARAMS).as_posix(), schema))
     return listed
 

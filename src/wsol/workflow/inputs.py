@@ -233,12 +233,20 @@ def gpu_share(device: str) -> int:
     return int(device != "cpu" and Path("/proc/driver/nvidia/gpus").is_dir())
 
 
+def tabled(scale: str) -> list[tuple[paths.Cell, str]]:
+    """(cell, attribution) of everything that the tables show at a scale, each once, in the order of their rows."""
+    view = ScaleView.from_settings(load_scale(scale).as_view_settings())
+    keys = [key for spec in table_specs().values() for key in required_cells(load_spec(spec), view)]
+    pairs = [(paths.Cell(scale, key.dataset, key.backbone, key.method, key.seed), key.attribution) for key in keys]
+    return list(dict.fromkeys(pairs))
+
+
 def _shown(wildcards: Wildcards) -> Iterable[tuple[paths.Cell, str]]:
-    """(cell, attribution) of every column of a picture page: the first backbone and seed of the scale."""
+    """What the tables show of a data set on the first backbone and with the first seed: the columns of its pictures."""
     view = load_scale(wildcards.scale)
-    for method in view.methods:
-        cell = next(cell for cell in view.cells(method) if cell.dataset == wildcards.dataset)
-        for attribution in load_method(method)["attributions"]:
+    for cell, attribution in tabled(wildcards.scale):
+        first = cell.backbone in (view.backbones[0], paths.NO_BACKBONE) and cell.seed in (view.seeds[0], 0)
+        if cell.dataset == wildcards.dataset and first:
             yield cell, attribution
 
 

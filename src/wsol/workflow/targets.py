@@ -14,7 +14,7 @@ from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView
 from wsol.reports.cues import required as required_cues
 from wsol.reports.removal import load_removal_spec, required_cells
-from wsol.workflow.inputs import REMOVAL
+from wsol.workflow.inputs import REMOVAL, tabled
 
 
 class Targets:
@@ -52,7 +52,9 @@ class Targets:
 
     @property
     def histories(self) -> list[str]:
-        return [paths.history_path(cell) for cell in self.trained_cells]
+        """Of the networks that the tables show."""
+        cells = dict.fromkeys(cell for cell, _ in tabled(self.scale) if cell.backbone != paths.NO_BACKBONE)
+        return [paths.history_path(cell) for cell in cells]
 
     @property
     def searches(self) -> list[str]:
@@ -71,7 +73,8 @@ class Targets:
 
     @property
     def test_scores(self) -> list[str]:
-        return [paths.score_path(cell, name, "test") for cell, name in self.attributions]
+        """Of what the tables show."""
+        return [paths.score_path(cell, name, "test") for cell, name in tabled(self.scale)]
 
     @property
     def removal(self) -> list[str]:
