@@ -15,7 +15,13 @@ from wsol.errors import ParameterError
 REPO = Path(__file__).resolve().parents[2]
 PARAMS = REPO / "params"
 SCHEMA_OF_FOLDER = {"scales": "scale", "datasets": "dataset", "methods": "method", "metrics": "metric"}
-SCHEMA_OF_PAPER_FILE = {"errata": "errata", "claims": "claims", "remove_and_classify": "removal", "cues": "cues", "figures": "figures"}
+SCHEMA_OF_PAPER_FILE = {
+    "errata": "errata",
+    "claims": "claims",
+    "remove_and_classify": "removal",
+    "cues": "cues",
+    "figures": "figures",
+}
 # Read by wsol.reports.table_a, wsol.reports.center and wsol.data.annotation, which check them without a schema.
 OWN_CHECKS = {"table_a", "center", "imagenet"}
 

@@ -27,7 +27,7 @@ from wsol.files import canonical_json, write_json_if_changed
 # What computes: another version of one of these may change a job's bytes.
 NUMERIC_PACKAGES = ("numba", "numpy", "opencv-python-headless", "pillow", "pyarrow", "safetensors", "torch")
 
-NOT_OF_DATA = ("backbones", "methods")
+NOT_OF_DATA = ("backbones", "methods", "threads")
 """Options of a data set at a scale that say what is done with it, and change nothing in it."""
 
 
@@ -84,7 +84,7 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str, *, sear
         "method": method,
         "image_size": view.image_size,
         "resize": view.settings["resize"],
-        "threads": view.settings["threads"],
+        "threads": options["threads"] or view.settings["threads"],
         "architecture": architecture | {"pretrained": _pretrained(architecture, scale, dataset, backbone, method)},
         "selection": selection_settings(scale, dataset),
         **_validation_attribution(method),

@@ -105,7 +105,8 @@ def train_threads(wildcards: Wildcards) -> int:
 
     Slim networks train on one thread each, side by side.
     """
-    return int(load_scale(wildcards.scale).settings["threads"])
+    chosen = train_settings(wildcards.scale, wildcards.dataset, wildcards.backbone, wildcards.method)
+    return int(chosen["threads"])
 
 
 def pretrained_weights(wildcards: Wildcards) -> list[str]:
