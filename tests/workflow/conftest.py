@@ -18,6 +18,9 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 TARGETS = ("reports/tableB.csv", "pictures")
+# What is reported of CALM, at the configured scale and, where that is cheap, by the scale's name as well.
+NAMED_REPORTS = tuple(f"reports/smoke/{name}.csv" for name in ("cues", "remove_and_classify", "claims"))
+EVERYTHING = (*TARGETS, "all_reports", *NAMED_REPORTS)
 # Collectors make no file: they are no work, and a run that has only them to do has nothing to do.
 COLLECTORS = {
     "tables",
@@ -33,7 +36,7 @@ COLLECTORS = {
     "all_cues",
     "all_reports",
 }
-_WILDCARD_ORDER = ("dataset", "backbone", "method", "seed", "attribution", "table", "scale")
+_WILDCARD_ORDER = ("dataset", "backbone", "method", "seed", "attribution", "table", "figure", "scale")
 _TIMEOUT = 1200
 _IDENTITY = {
     f"GIT_{who}_{what}": value
@@ -199,6 +202,15 @@ def built(source: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The clone after its tables and pictures were made at scale smoke. Do not change it."""
     checkout = copy_tree(source, tmp_path_factory.mktemp("built") / "project")
     checkout.build()
+    yield checkout
+    shutil.rmtree(checkout.root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def complete(built: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """The built clone after all that can be reported at scale smoke was made. Do not change it."""
+    checkout = copy_tree(built, tmp_path_factory.mktemp("complete") / "project")
+    checkout.build(*EVERYTHING)
     yield checkout
     shutil.rmtree(checkout.root, ignore_errors=True)
 

@@ -8,18 +8,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.workflow
 
 
-@pytest.fixture(scope="module")
-def certified(built: Any, duplicate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A built checkout whose configured scale is smoke, recorded in dvc.lock. Do not change it."""
-    folder = tmp_path_factory.mktemp("certified")
-    checkout = duplicate(built, folder / "project")
+LAYERS = ("supersets", "checkpoints", "maps", "scores", "removal", "cues")
+
+
+def configure_smoke(checkout: Any) -> None:
     path = checkout.root / "params/config.yaml"
     path.write_text(re.sub(r"^scale: \w+$", "scale: smoke", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    assert "dvc repro" in checkout.wsol("certify").stdout
+
+
+@pytest.fixture(scope="module")
+def certified(complete: Any, duplicate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A checkout with every layer of scale smoke, the configured one, recorded in dvc.lock. Do not change it."""
+    folder = tmp_path_factory.mktemp("certified")
+    checkout = duplicate(complete, folder / "project")
+    configure_smoke(checkout)
+    assert "`dvc repro` has nothing to do" in checkout.wsol("certify").stdout
     yield checkout
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -29,6 +37,18 @@ def test_after_certify_there_is_nothing_to_reproduce(certified: Any) -> None:
     before = certified.digests()
     assert "up to date" in certified.python("dvc", "repro").stdout
     assert certified.digests() == before
+
+
+def test_certify_records_what_was_made_and_names_the_rest(spoilt: Any) -> None:
+    """As after `make demo`, which makes one table and its pictures."""
+    configure_smoke(spoilt)
+    said = spoilt.wsol("certify").stdout.splitlines()[-1]
+    made, rest = said.removeprefix("dvc.lock records ").split("; `dvc repro` would make the rest: ")
+    assert set(made.split(", ")) == {"data", "supersets", "checkpoints", "maps", "scores"}
+    assert set(rest.split(", ")) == {"removal", "cues", "reports"}
+    assert set(yaml.safe_load((spoilt.root / "dvc.lock").read_text(encoding="utf-8"))["stages"]) == set(
+        made.split(", ")
+    )
 
 
 def test_certify_refuses_what_verify_refuses(certified: Any) -> None:
@@ -54,7 +74,7 @@ def test_pull_gives_the_same_bytes_back(certified: Any) -> None:
     certified.python("dvc", "push")
     kept = {name for name in before if name.startswith(("reports/", "results/smoke/params/"))}
     shutil.rmtree(certified.root / "data/smoke")
-    for layer in ("supersets", "checkpoints", "maps", "scores"):
+    for layer in LAYERS:
         shutil.rmtree(certified.root / "results/smoke" / layer)
     shutil.rmtree(certified.root / ".dvc/cache")
     assert set(certified.digests()) == kept
@@ -71,6 +91,6 @@ def test_an_edited_parameter_makes_stages_run_again(certified: Any) -> None:
         assert path.read_text(encoding="utf-8") != text
         said = certified.python("dvc", "repro", "--dry").stdout
         stages = set(re.findall(r"Running stage '(\w+)'", said))
-        assert {"checkpoints", "maps", "scores", "reports"} <= stages
+        assert {"checkpoints", "maps", "scores", "removal", "cues", "reports"} <= stages
     finally:
         path.write_text(text, encoding="utf-8")

@@ -59,6 +59,15 @@ def test_photographs_have_a_graph(planned: Any) -> None:
     assert not any(job.startswith("render_images") for job in plan.jobs)
 
 
+def test_several_files_can_be_asked_for_in_a_clean_checkout(fresh: Any) -> None:
+    """Their resolved settings are written while the graph is built, after Snakemake looked into the folders."""
+    assert not (fresh.root / "results").exists()
+    targets = [f"data/smoke/{dataset}/test.parquet" for dataset in ("synthbirds", "synthnet")]
+    assert fresh.plan(*targets).jobs == {
+        f"{rule} {dataset}" for rule in ("render_images", "write_manifests") for dataset in ("synthbirds", "synthnet")
+    }
+
+
 @pytest.mark.parametrize("scale", ["photos", "paper"])
 def test_missing_data_are_named_with_what_to_do(planned: Any, tmp_path: Path, scale: str) -> None:
     bare = planned.having(WSOL_DATA=str(tmp_path))

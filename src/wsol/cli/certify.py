@@ -1,4 +1,7 @@
-"""Verify every artefact of the configured scale, then record its bytes in dvc.lock (`dvc commit`)."""
+"""Verify every artefact of the configured scale, then record its bytes in dvc.lock (`dvc commit`).
+
+A layer that was not made, and what is made of it, is left for `dvc repro`: `dvc commit` fails for a missing folder.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,37 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def stages() -> tuple[list[str], list[str]]:
+    """Names of the stages of dvc.yaml: those whose outputs and dependencies are all there, and the others."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        there = {
+            stage.addressing: all(file.exists for file in (*stage.deps, *stage.outs)) for stage in repo.index.stages
+        }
+    return [name for name, ready in there.items() if ready], [name for name, ready in there.items() if not ready]
+
+
 def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     scale = load_config()["scale"]
     if verify(["--scale", scale]) != 0:
         print("nothing was recorded in dvc.lock; mend the artefacts above first", file=sys.stderr)
         return 1
-    command = [sys.executable, "-m", "dvc", "commit", "--force", *(["--quiet"] if arguments.quiet else [])]
+    recorded, left = stages()
+    if not recorded:
+        print(f"there is nothing to record at scale {scale}; make something first: wsol run", file=sys.stderr)
+        return 1
+    quiet = ["--quiet"] if arguments.quiet else []
+    command = [sys.executable, "-m", "dvc", "commit", "--force", *quiet, *recorded]
     done = subprocess.run(command, check=False, capture_output=arguments.quiet, text=True)
     if done.returncode:
         print(f"dvc commit failed: {(done.stderr or '').strip()}", file=sys.stderr)
         return done.returncode
-    print("dvc.lock records these bytes: `dvc repro` has nothing to do")
+    if left:
+        print(f"dvc.lock records {', '.join(recorded)}; `dvc repro` would make the rest: {', '.join(left)}")
+    else:
+        print("dvc.lock records these bytes: `dvc repro` has nothing to do")
     return 0
 
 
