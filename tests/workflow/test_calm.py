@@ -1,4 +1,4 @@
-"""All that is reported of CALM, made in one call on a built checkout: contents, explanations, and what an edit remakes."""
+"""All that is reported of CALM, made in one call: contents, explanations, and what an edit makes again."""
 
 from __future__ import annotations
 
@@ -100,10 +100,11 @@ def test_all_of_it_is_explained_and_a_second_run_has_nothing_to_do(complete: Any
     assert complete.leftovers() == []
 
 
-def test_no_report_and_no_stage_of_dvc_makes_a_search(complete: Any) -> None:
+def test_the_stages_of_dvc_make_what_reports_are_made_of_and_no_search(complete: Any) -> None:
     stages = yaml.safe_load((complete.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     targets = [word for stage in stages.values() for word in stage["cmd"][0].split() if word.startswith("all_")]
     assert "all_reports" in targets
+    assert complete.plan(*targets).jobs == set()
     rules = {job.split()[0] for job in complete.plan("--forceall", *targets).jobs}
     assert {"train_model", "localise_cues", "remove_and_classify", "draw_figure_of_configured_scale"} <= rules
     assert rules & {"train_draw", "choose_draw"} == set()

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from wsol.config import paths
 from wsol.config.cues import load_cues
-from wsol.config.figures import figures_of
+from wsol.config.figures import COMPUTED, figure_settings, figures_of
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
 from wsol.config.search import search_folder
@@ -30,12 +30,24 @@ class Targets:
         return [cell for method in trained for cell in self._view.cells(method)]
 
     @cached_property
-    def attributions(self) -> list[tuple[Cell, str]]:
+    def mapped(self) -> list[tuple[Cell, str]]:
+        """(cell, attribution) of what some report is made of; any other is made where its file is asked for."""
+        return list(dict.fromkeys([*tabled(self.scale), *self._removed, *self._drawn]))
+
+    @property
+    def _removed(self) -> list[tuple[Cell, str]]:
+        view = ScaleView.from_settings(self._view.as_view_settings())
+        return required_cells(load_removal_spec(REMOVAL), view)
+
+    @property
+    def _drawn(self) -> list[tuple[Cell, str]]:
+        """Of the figures that show stored maps."""
+        shown = [figure_settings(self.scale, name) for name in figures_of(self.scale)]
         return [
-            (cell, attribution)
-            for method in self._view.methods
-            for cell in self._view.cells(method)
-            for attribution in load_method(method)["attributions"]
+            (Cell(**figure["cell"], method=column["method"]), column["attribution"])
+            for figure in shown
+            if figure["kind"] not in COMPUTED
+            for column in figure["columns"]
         ]
 
     @property
@@ -65,11 +77,13 @@ class Targets:
 
     @property
     def maps(self) -> list[str]:
-        return [paths.maps_path(cell, name, split) for cell, name in self.attributions for split in EVALUATED_SPLITS]
+        """Of everything that a report is made of."""
+        return [paths.maps_path(cell, name, split) for cell, name in self.mapped for split in EVALUATED_SPLITS]
 
     @property
     def scores(self) -> list[str]:
-        return [paths.score_path(cell, name, split) for cell, name in self.attributions for split in EVALUATED_SPLITS]
+        """Of everything that a table shows."""
+        return [paths.score_path(cell, name, split) for cell, name in tabled(self.scale) for split in EVALUATED_SPLITS]
 
     @property
     def test_scores(self) -> list[str]:
@@ -78,9 +92,7 @@ class Targets:
 
     @property
     def removal(self) -> list[str]:
-        view = ScaleView.from_settings(self._view.as_view_settings())
-        needed = required_cells(load_removal_spec(REMOVAL), view)
-        return [paths.removal_path(cell, attribution) for cell, attribution in needed]
+        return [paths.removal_path(cell, attribution) for cell, attribution in self._removed]
 
     @property
     def removal_reports(self) -> list[str]:
