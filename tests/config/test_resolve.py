@@ -61,6 +61,9 @@ def resolved_paths() -> list[str]:
             if settings["trained"]:
                 cells = {f"{cell.dataset}/{cell.backbone}/{cell.method}" for cell in view.cells(method)}
                 found += [paths.parameters_path(name, "train", cell) for cell in sorted(cells)]
+        for dataset, options in view.settings["datasets"].items():
+            own = [f"{dataset}/{backbone}/{m}" for m in options["methods"] or [] for backbone in view.backbones]
+            found += [paths.parameters_path(name, "train", cell) for cell in own]
     return found
 
 
@@ -279,19 +282,28 @@ def test_settings_of_one_cell_are_not_shared_with_another() -> None:
 
 def test_one_learning_rate_changes_one_file() -> None:
     before = snapshot()
+    edit("methods/has.yaml", lambda text: text.replace("1.42891848e-3", "1.42891849e-3"))
+    assert changed(before) == {"results/paper/params/train/CUB/vgg16/has.json"}
+
+
+def test_a_parents_learning_rate_changes_the_children_that_have_none_of_their_own() -> None:
+    before = snapshot()
     edit("methods/cam.yaml", lambda text: text.replace("1.268269e-5", "1.268270e-5"))
-    assert changed(before) == {"results/paper/params/train/CUB/vgg16/cam.json"}
+    # Every other method of the paper has a rate of its own there; InCA's paper gives none.
+    assert changed(before) == {f"results/paper/params/train/CUB/vgg16/{name}.json" for name in ("cam", "inca")}
 
 
 def test_a_layer_of_some_scales_changes_their_cells_alone() -> None:
     before = snapshot()
-    layer = "  - {source: test, when: {scale: [smoke, photos]}, set: {learning_rate: 0.0123}}\n"
+    layer = "  - {source: test, when: {scale: [smoke, photos]}, set: {momentum: 0.123}}\n"
+    edit("methods/has.yaml", lambda text: text + layer)
+    assert changed(before) == set(), "neither scale has this method"
     edit("methods/cam.yaml", lambda text: text + layer)
     touched = changed(before)
     assert touched
     assert touched == {
         path for path in before if path.split("/")[3] == "train" and path.split("/")[1] in ("smoke", "photos")
-    }
+    }, "and those of the methods that inherit"
 
 
 def test_a_stride_of_one_data_set_changes_its_cells_alone() -> None:
@@ -299,7 +311,7 @@ def test_a_stride_of_one_data_set_changes_its_cells_alone() -> None:
 
     def scale_file(extra: str = "") -> str:
         return (
-            "{name: toy, purpose: x, image_size: 64, resize: 72, threads: 1, stand_ins: {}, methods: all, seeds: [0],\n"
+            "{name: toy, purpose: x, image_size: 64, resize: 72, threads: 1, stand_ins: {}, methods: [cam], seeds: [0],\n"
             f" datasets: {{synthnet: {data}, synthbirds: {data[:-1]}{extra}}}}},\n"
             " backbones: {resnet50: {map_stride: 16}, vgg16: {map_stride: 16}}}\n"
         )
@@ -334,11 +346,11 @@ def test_the_same_value_in_other_words_changes_nothing() -> None:
 
 def test_a_new_layer_for_one_backbone_changes_that_backbone_alone() -> None:
     before = snapshot()
-    layer = "  - {source: test, when: {scale: smoke, backbone: inceptionv3}, set: {epochs: 77}}\n"
-    edit("methods/cam.yaml", lambda text: text + layer)
+    layer = "  - {source: test, when: {scale: smoke, backbone: vgg16}, set: {epochs: 77}}\n"
+    edit("methods/calm_em.yaml", lambda text: text + layer)
     touched = changed(before)
     assert touched == {
-        f"results/smoke/params/train/{dataset}/inceptionv3/cam.json"
+        f"results/smoke/params/train/{dataset}/vgg16/calm_em.json"
         for dataset in ("synthbirds", "synthnet", "synthobjects")
     }
 
@@ -365,20 +377,23 @@ def test_a_metric_that_selects_no_epoch_retrains_nothing() -> None:
 
 def test_a_method_more_changes_no_job_but_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = snapshot()
+    known = available_methods()
     text = Path("params/methods/center.yaml").read_text()
-    Path("params/methods/cutmix.yaml").write_text(text.replace("name: center", "name: cutmix", 1))
+    Path("params/methods/newcomer.yaml").write_text(text.replace("name: center", "name: newcomer", 1))
     forget()
-    with pytest.raises(ParameterError, match=r"cutmix\.yaml has no code: src/wsol/methods/cutmix\.py"):
-        load_method("cutmix")
+    with pytest.raises(ParameterError, match=r"newcomer\.yaml has no code: src/wsol/methods/newcomer\.py"):
+        load_method("newcomer")
     for folder in ("methods", "models/backbones"):
         shutil.copytree(REPO / "src/wsol" / folder, tmp_path / "src/wsol" / folder)
-    (tmp_path / "src/wsol/methods/cutmix.py").write_text('"""New."""\n')
+    (tmp_path / "src/wsol/methods/newcomer.py").write_text('"""New."""\n')
     monkeypatch.setattr(scale, "__file__", str(tmp_path / "src/wsol/config/scale.py"))
     forget()
-    assert available_methods() == ["cam", "center", "cutmix"]
+    assert available_methods() == sorted([*known, "newcomer"])
     after = {path: canonical_json(settings_of(path)) for path in before}
+    everything = [name for name in all_scales() if load_scale(name).settings["methods"] == "all"]
+    assert everything
     assert {path for path in before if after[path] != before[path]} == {
-        f"results/{name}/params/reports/tableB.json" for name in all_scales()
+        f"results/{name}/params/reports/tableB.json" for name in everything
     }
 
 

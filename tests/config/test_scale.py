@@ -78,12 +78,41 @@ def test_cells_of_a_trained_method_are_all_combinations_and_of_a_still_one_one_a
     view = load_scale("small")
     trained = view.cells("cam")
     assert len(set(trained)) == len(trained)
+    measured = ("synthbirds", "synthobjects", "synthnet")
     assert {(cell.dataset, cell.backbone, cell.seed) for cell in trained} == {
-        (dataset, backbone, seed) for dataset in view.datasets for backbone in view.backbones for seed in view.seeds
+        (dataset, backbone, seed) for dataset in measured for backbone in view.backbones for seed in view.seeds
     }
-    assert [(cell.dataset, cell.backbone, cell.seed) for cell in view.cells("center")] == [
-        (dataset, "none", 0) for dataset in view.datasets
-    ]
+    assert {(cell.dataset, cell.backbone, cell.seed) for cell in view.cells("center")} == {
+        (dataset, "none", 0) for dataset in measured
+    }
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (REPO / "params/scales").glob("*.yaml")))
+def test_the_papers_data_sets_are_benchmarks_and_data_for_first_weights_are_in_no_cell(name: str) -> None:
+    view = load_scale(name)
+    own = [dataset for dataset, options in view.settings["datasets"].items() if options["methods"] is not None]
+    assert set(view.stand_ins.values()) <= set(view.benchmarks)
+    assert set(view.benchmarks).isdisjoint(own) and {*view.benchmarks, *own} == set(view.datasets)
+    assert {cell.dataset for method in view.methods for cell in view.cells(method)} == set(view.benchmarks)
+
+
+def test_a_data_set_named_for_a_method_stays_a_data_set_of_the_scale() -> None:
+    assert load_scale("smoke").benchmarks == ["synthbirds", "synthobjects", "synthnet"]
+    edit("scales/smoke.yaml", setting("datasets", "synthnet", "methods", value=["cam"]))
+    load_scale.cache_clear()
+    view = load_scale("smoke")
+    assert "synthnet" in view.datasets and view.benchmarks == ["synthbirds", "synthobjects"]
+    assert {cell.dataset for cell in view.cells("cam")} == {"synthbirds", "synthobjects"}, "no table measures it"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("methods", "all", "not valid under any"), ("methods", [], "not valid under any"), ("threads", 0, "0 is less than the minimum of 1")],
+)
+def test_options_of_a_data_set_that_make_no_sense_are_refused(option: str, value: object, message: str) -> None:
+    edit("scales/smoke.yaml", setting("datasets", "synthmix", option, value=value))
+    with pytest.raises(ParameterError, match=rf"smoke\.yaml: at datasets\.synthmix\.{option}.*{message}"):
+        load_scale("smoke")
 
 
 def test_methods_are_all_or_those_that_are_named() -> None:
