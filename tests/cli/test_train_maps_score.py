@@ -280,7 +280,7 @@ def test_all_code_that_a_job_loaded_is_code_that_its_sidecar_names(checkout: Pat
     loaded = {Path(file).relative_to(package).as_posix() for file in read_json("loaded.json")[name]}
     # Observers cannot change a byte, nor can what they alone load.
     watching = {f"src/{module.replace('.', '/')}" for module in OBSERVERS}
-    by_observers = set(code_closure("wsol.config.scale", "wsol.config.paths"))
+    by_observers = set(code_closure("wsol.config.roots", "wsol.config.paths", observers=()))
     unnamed = {
         file
         for file in loaded - set(record["code"]) - by_observers

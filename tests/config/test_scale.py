@@ -107,7 +107,11 @@ def test_a_data_set_named_for_a_method_stays_a_data_set_of_the_scale() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("methods", "all", "not valid under any"), ("methods", [], "not valid under any"), ("threads", 0, "0 is less than the minimum of 1")],
+    [
+        ("methods", "all", "not valid under any"),
+        ("methods", [], "not valid under any"),
+        ("threads", 0, "0 is less than the minimum of 1"),
+    ],
 )
 def test_options_of_a_data_set_that_make_no_sense_are_refused(option: str, value: object, message: str) -> None:
     edit("scales/smoke.yaml", setting("datasets", "synthmix", option, value=value))

@@ -86,7 +86,9 @@ def test_every_trained_method_of_the_protocol_searches_its_learning_rate_and_its
 
 
 def test_every_drawn_value_is_one_that_its_method_takes() -> None:
-    searched = [name for name in available_methods() if load_method(name)["trained"] and load_method(name).get("search")]
+    searched = [
+        name for name in available_methods() if load_method(name)["trained"] and load_method(name).get("search")
+    ]
     assert {"cam", "has", "spg", "pretraining"} <= set(searched)
     for method in searched:
         dataset = "synthmix" if method == "pretraining" else "synthbirds"

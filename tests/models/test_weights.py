@@ -208,6 +208,42 @@ def test_a_saved_model_serves_as_pretrained_weights(tmp_path: Path) -> None:
     assert report.dropped == report.initialised == ["head.classifier.bias", "head.classifier.weight"]
 
 
+@pytest.mark.parametrize("backbone", ["vgg16", "inceptionv3"])
+def test_of_a_file_of_ours_the_neck_is_taken_and_the_classifier_never(backbone: str, tmp_path: Path) -> None:
+    model = trained(backbone)
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    torch.manual_seed(12)
+    finer = build(backbone, num_classes=model.num_classes, width=0.125, map_stride=8)
+    before = {name: value.clone() for name, value in finer.state_dict().items()}
+    report = load_pretrained(finer, path)
+    theirs, ours = model.state_dict(), finer.state_dict()
+    classifier = {"head.classifier.weight", "head.classifier.bias"}
+    neck = {name for name in ours if name.startswith("head.neck.")}
+    assert neck and set(report.loaded) == ours.keys() - classifier
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() - classifier)
+    assert all(torch.equal(ours[name], before[name]) for name in classifier)
+    assert not any(torch.equal(before[name], theirs[name]) for name in neck if name.endswith(".weight"))
+    assert set(report.dropped) == set(report.initialised) == classifier
+
+
+def test_another_head_takes_the_trunk_and_what_fits_of_the_neck(tmp_path: Path) -> None:
+    model = trained("vgg16")
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    for head in ("calm", "acol"):
+        finer = build("vgg16", num_classes=2, width=0.125, map_stride=8, head=head)
+        report = load_pretrained(finer, path)
+        ours, theirs = finer.state_dict(), model.state_dict()
+        assert {name for name in ours if name.startswith("trunk.")} <= set(report.loaded)
+        assert all(torch.equal(ours[name], theirs[name]) for name in report.loaded)
+        assert {name for name in report.loaded if name.startswith("head.")} == {
+            name
+            for name in ours.keys() & theirs.keys()
+            if name.startswith("head.neck.") and ours[name].shape == theirs[name].shape
+        }
+
+
 def test_a_file_that_is_no_model_of_ours_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file(slim_entries(), path)
