@@ -311,7 +311,8 @@ def test_a_stride_of_one_data_set_changes_its_cells_alone() -> None:
 
     def scale_file(extra: str = "") -> str:
         return (
-            "{name: toy, purpose: x, image_size: 64, resize: 72, threads: 1, stand_ins: {}, methods: [cam], seeds: [0],\n"
+            "{name: toy, purpose: x, image_size: 64, resize: 72, threads: 1, stand_ins: {},\n"
+            " methods: [cam], seeds: [0],\n"
             f" datasets: {{synthnet: {data}, synthbirds: {data[:-1]}{extra}}}}},\n"
             " backbones: {resnet50: {map_stride: 16}, vgg16: {map_stride: 16}}}\n"
         )
