@@ -37,13 +37,13 @@ def score(path: Path, dataset: str, **found: Any) -> Path:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Page:
-    """Label, x, y and colour of each line of each panel."""
+    """Label, x, y and look (colour and dash) of each line of each panel."""
     page: Page = []
 
-    def capture(draw: Callable[[Any], None], panels: int, out: Any, title: str) -> None:
+    def capture(draw: Callable[[Any], None], rows: int, columns: int, out: Any, title: str) -> None:
         from matplotlib.figure import Figure
 
-        axes = list(Figure().subplots(1, panels, squeeze=False)[0])
+        axes = list(Figure().subplots(rows, columns, squeeze=False).flat)
         draw(axes)
         for axis in axes:
             lines = [
@@ -51,7 +51,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Page:
                     str(line.get_label()),
                     np.asarray(line.get_xdata(), dtype=float).tolist(),
                     np.asarray(line.get_ydata(), dtype=float).tolist(),
-                    line.get_color(),
+                    (line.get_color(), line.get_linestyle()),
                 )
                 for line in axis.lines
             ]
@@ -83,15 +83,19 @@ def test_training_curves_hold_every_epoch_that_has_a_number(tmp_path: Path, draw
         "synthnet resnet50 cam s0": history(tmp_path / "b.csv", [5.0, 4.0]),
     }
     draw_training(runs, tmp_path / "training.png", "scale demo")
-    loss, accuracy, localisation = drawn
-    assert [line[:3] for line in loss] == [
-        ("synthbirds resnet50 cam s0", [1, 2], [2, 1]),
-        ("synthnet resnet50 cam s0", [1], [4]),
-    ], "the untrained network has no training loss"
-    assert [line[1:3] for line in accuracy] == [([0, 1, 2], [3, 2, 1]), ([0, 1], [5, 4])]
-    assert [line[1:3] for line in localisation] == [([0, 1, 2], [30, 20, 10]), ([0, 1], [50, 40])]
-    colours = [{label: colour for label, _, _, colour in panel} for panel in drawn]
-    assert colours[0] == colours[1] == colours[2], "one legend serves all panels"
+    assert len(drawn) == 6, "three panels a data set"
+    loss, accuracy, localisation = drawn[:3]
+    assert [line[:3] for line in loss] == [("cam", [1, 2], [2, 1])], "the untrained network has no training loss"
+    assert [line[1:3] for line in accuracy] == [([0, 1, 2], [3, 2, 1])]
+    assert [line[1:3] for line in localisation] == [([0, 1, 2], [30, 20, 10])]
+    assert [line[1:3] for line in drawn[4]] == [([0, 1], [5, 4])]
+    assert len({line[3] for panel in drawn for line in panel}) == 1, "one legend serves all panels"
+
+
+def test_a_dozen_methods_are_told_apart(tmp_path: Path, drawn: Page) -> None:
+    run = history(tmp_path / "a.csv", [3.0, 2.0])
+    draw_training({f"synthnet resnet50 method{index} s0": run for index in range(12)}, tmp_path / "x.png", "scale demo")
+    assert len({line[3] for line in drawn[0]}) == 12
 
 
 def test_threshold_curves_have_a_panel_a_data_set_and_one_colour_an_attribution(tmp_path: Path, drawn: Page) -> None:
@@ -108,10 +112,10 @@ def test_threshold_curves_have_a_panel_a_data_set_and_one_colour_an_attribution(
     }
     draw_thresholds(scores, tmp_path / "thresholds.png", "scale demo")
     birds, net, objects = drawn
-    assert [line[:3] for line in birds] == [("none center s0 center", [0, 0.5], [1, 2])]
+    assert [line[:3] for line in birds] == [("center: center", [0, 0.5], [1, 2])]
     assert [line[:3] for line in net] == [
-        ("resnet50 cam s0 cam", [0, 0.25, 0.5, 0.75], [10, 40, 30, 0]),
-        ("none center s0 center", [0, 0.25, 0.5, 0.75], [5, 6, 7, 8]),
+        ("cam: cam", [0, 0.25, 0.5, 0.75], [10, 40, 30, 0]),
+        ("center: center", [0, 0.25, 0.5, 0.75], [5, 6, 7, 8]),
     ]
     assert objects[0][1] == [0, 0.5, 1] and objects[0][2][1:] == [0.75, 0.5] and np.isnan(objects[0][2][0])
     colours = {(label, colour) for panel in drawn for label, _, _, colour in panel}
