@@ -21,7 +21,7 @@ PROGRESS = Path("scratch/progress")
 LOCK = Path(".snakemake/wsol.lock")
 # Seconds a job takes before any of its kind was seen; training tells its own progress.
 FIRST_GUESS: defaultdict[str, float] = defaultdict(
-    lambda: 3.0, train_model=90.0, train_draw=90.0, render_images=15.0, score_maps=5.0
+    lambda: 3.0, train_model=30.0, train_draw=30.0, render_images=15.0, score_maps=5.0
 )
 
 _RULE = re.compile(r"^(?:local)?rule (\w+):")
@@ -93,13 +93,13 @@ class Board:
 
     def _expected(self, rule: str, fractions: dict[str, float]) -> float:
         """Seconds from the start of a job to its end."""
-        seen = self.seconds[rule]
-        if seen:
-            return sorted(seen)[len(seen) // 2]
-        running = [self._clock() - start for name, start in self.running.values() if name == rule]
-        if running and fractions.get(rule, 0) > 0.03:
-            return running[0] / fractions[rule]
-        return FIRST_GUESS[rule]
+        seen = list(self.seconds[rule])
+        if not seen:
+            running = [self._clock() - start for name, start in self.running.values() if name == rule]
+            seen = [running[0] / fractions[rule]] if running and fractions.get(rule, 0) > 0.03 else []
+        # The lower median, the guess among them: the first training of a scale is often a long one, that all wait for.
+        known = sorted([*seen, FIRST_GUESS[rule]])
+        return known[(len(known) - 1) // 2]
 
     def _share(self, rule: str) -> float:
         """Share of the machine that a job takes: the rest is for others meanwhile."""
