@@ -214,10 +214,10 @@ def test_ilsvrc_is_searched_on_its_proxy_and_the_others_on_everything() -> None:
 
 
 def test_the_searches_of_a_scale_are_one_a_cell_whatever_its_seeds() -> None:
-    found = Targets("small").searches
+    found = Targets("full").searches
     assert len(set(found)) == len(found)
-    assert "results/small/search/synthnet/vgg16/cam/draws.csv" in found
+    assert "results/full/search/synthnet/vgg16/cam/draws.csv" in found
     assert not [path for path in found if "/center/" in path]
-    view = load_scale("small")
+    view = load_scale("full")
     methods = [name for name in view.methods if load_method(name)["trained"] and load_method(name).get("search")]
     assert len(found) == len(methods) * len(view.benchmarks) * len(view.backbones) and len(view.seeds) > 1

@@ -72,15 +72,16 @@ def test_pretrained_weights_lie_below_the_raw_data(tmp_path: Path, monkeypatch: 
     torch.manual_seed(2)
     again = method.build("resnet50", 4, chosen)
     for name, tensor in trained.state_dict().items():
-        assert torch.equal(tensor, again.state_dict()[name]), name
+        # The classes of another data set are others, though there be as many.
+        assert torch.equal(tensor, again.state_dict()[name]) == (name != "head.classifier.weight"), name
     with pytest.raises(DataError, match=r"nothing\.safetensors: no such file"):
         method.build("resnet50", 4, {**architecture, "pretrained": "raw:weights/nothing.safetensors"})
 
 
 def test_every_method_with_parameters_has_code_that_the_loop_can_call() -> None:
-    from wsol.models.registry import heads
+    from wsol.models.registry import head_names
 
-    assert "cam" in heads()
+    assert "cam" in head_names()
     folder = Path(__file__).resolve().parents[2] / "params/methods"
     for path in folder.glob("*.yaml"):
         module = load(path.stem)

@@ -5,14 +5,14 @@ Importing this package loads no torch; `build` does. See `wsol.models.interface.
 
 from wsol.models.groups import parameter_groups
 from wsol.models.interface import Classifier
-from wsol.models.registry import backbones, build, heads
+from wsol.models.registry import backbone_names, build, head_names
 from wsol.models.weights import load_model, load_pretrained, save_model
 
 __all__ = [
     "Classifier",
-    "backbones",
+    "backbone_names",
     "build",
-    "heads",
+    "head_names",
     "load_model",
     "load_pretrained",
     "parameter_groups",

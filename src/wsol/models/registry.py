@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 MAP_STRIDES = (8, 16)
 
 
-def backbones() -> list[str]:
+def backbone_names() -> list[str]:
     """Names that `build` accepts as `backbone`."""
     return _modules("backbones")
 
 
-def heads() -> list[str]:
+def head_names() -> list[str]:
     """Names that `build` accepts as `head`."""
     return _modules("heads")
 
@@ -42,8 +42,8 @@ def build(
     28 × 28. pretrained is a `.safetensors` or `.pth` file of torchvision's weights, or one that `save_model` wrote.
     Raises ParameterError for an unknown name or a value out of range, DataError for weights that do not fit.
     """
-    _check_name("backbone", backbone, backbones())
-    _check_name("head", head, heads())
+    _check_name("backbone", backbone, backbone_names())
+    _check_name("head", head, head_names())
     if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 1:
         raise ParameterError(f"num_classes: {num_classes!r} is not a positive whole number")
     if isinstance(width, bool) or not isinstance(width, Real) or not 0 < width <= 16:
