@@ -13,7 +13,8 @@ ALL = ("inceptionv3", "resnet50", "vgg16")
 
 
 def test_importing_the_package_loads_no_torch() -> None:
-    code = "import sys, wsol.models as m; m.backbone_names(); m.head_names(); assert not {'torch', 'torchvision'} & set(sys.modules)"
+    code = "import sys, wsol.models as m; m.backbone_names(); m.head_names(); "
+    code += "assert not {'torch', 'torchvision'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
