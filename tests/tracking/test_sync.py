@@ -346,7 +346,7 @@ def _write(number: int) -> None:
 
 def _sync_often(folder: str) -> None:
     for _ in range(4):
-        outcome = sync(Path(folder), local_uri(Path(folder)))
+        outcome = sync(Path(folder), local_uri(Path(folder)), wait=300)
         assert not outcome.problems, outcome.problems
         time.sleep(0.1)
 
@@ -361,7 +361,7 @@ def test_parallel_jobs_and_parallel_syncs_on_a_store_that_does_not_exist_yet(
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0] * 10
     sync(tmp_path, local_uri(tmp_path))
     found = runs(tmp_path)
