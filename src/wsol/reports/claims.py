@@ -10,7 +10,7 @@ holds where e ≥ 0. One seed tells no noise; the report then says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wsol.reports.cells import ScaleView
@@ -85,12 +85,10 @@ def combine(rule: str, findings: Sequence[Finding]) -> tuple[str, str]:
     """
     counted = [finding for finding in findings if finding.in_scale]
     if not counted:
-        return UNDECIDED, "; ".join(dict.fromkeys(finding.reason for finding in findings))
+        return UNDECIDED, "; ".join(_first(finding.reason for finding in findings))
     tally = {verdict: sum(each.verdict == verdict for each in counted) for verdict in (HOLDS, FAILS, UNDECIDED)}
     reason = ", ".join(f"{count} {verdict}" for verdict, count in tally.items() if count)
-    missing = list(dict.fromkeys(each.reason for each in counted if each.excess is None))
-    more = [f"and {len(missing) - SHOWN} more"] if len(missing) > SHOWN else []
-    reason = "; ".join([reason, *missing[:SHOWN], *more])
+    reason = "; ".join([reason, *_first(each.reason for each in counted if each.excess is None)])
     if rule == "mean":
         return _mean_verdict(counted), reason
     need = len(counted) if rule == "all" else len(counted) // 2 + 1
@@ -99,6 +97,12 @@ def combine(rule: str, findings: Sequence[Finding]) -> tuple[str, str]:
     if tally[FAILS] >= (1 if rule == "all" else need):
         return FAILS, reason
     return UNDECIDED, reason
+
+
+def _first(reasons: Iterable[str]) -> list[str]:
+    """Different reasons, the first few of them, and how many more there are."""
+    each = list(dict.fromkeys(part for reason in reasons for part in reason.split("; ")))
+    return each[:SHOWN] + ([f"and {len(each) - SHOWN} more"] if len(each) > SHOWN else [])
 
 
 def _claim(claim: Claim, view: ScaleView, reports: Mapping[str, Report | None]) -> ClaimFinding:
