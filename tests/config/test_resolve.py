@@ -251,16 +251,21 @@ def test_a_layer_for_a_name_that_does_not_exist_is_refused(condition: str, messa
         rate()
 
 
-def test_an_unknown_or_lacking_hyperparameter_is_refused_with_its_cell() -> None:
+def test_an_unknown_or_wrong_hyperparameter_is_refused_with_its_layer() -> None:
+    """Also where the layer is for another cell, or a method inherits it: the file to mend is named."""
     layers("{source: a, when: {backbone: vgg16}, set: {learning_rat: 2e-2}}")
-    with pytest.raises(ParameterError, match=r"cam\.yaml, resolved for smoke/synthbirds/vgg16: .*'learning_rat'"):
-        rate(backbone="vgg16")
-    assert rate() == 1e-1
-    layers("{source: a, set: {learning_rate: 0}}")
-    with pytest.raises(ParameterError, match="at learning_rate: 0 is less than or equal to the minimum of 0"):
+    with pytest.raises(ParameterError, match=r"cam\.yaml: hyperparameters\.1\.set: .*'learning_rat'"):
         rate()
+    layers("{source: a, set: {learning_rate: 0}}")
+    where = r"cam\.yaml: hyperparameters\.1\.set: at learning_rate: 0 is less than or equal to the minimum of 0"
+    with pytest.raises(ParameterError, match=where):
+        rate()
+
+
+def test_a_lacking_hyperparameter_is_refused_with_its_cell() -> None:
     edit("methods/cam.yaml", lambda text: BASE.replace("batch_size: 32, ", ""))
-    with pytest.raises(ParameterError, match="'batch_size' is a required property"):
+    where = r"cam\.yaml, resolved for smoke/synthbirds/resnet50: .*'batch_size' is a required property"
+    with pytest.raises(ParameterError, match=where):
         rate()
 
 

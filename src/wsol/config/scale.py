@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.config.paths import NO_BACKBONE, Cell
-from wsol.config.yamlfile import PARAMS, load_yaml
+from wsol.config.yamlfile import PARAMS, check_part, load_yaml
 from wsol.errors import ParameterError
 
 
@@ -126,6 +126,9 @@ def load_method(name: str) -> dict[str, Any]:
     if not module.is_file():
         raise ParameterError(f"params/methods/{name}.yaml has no code: src/wsol/methods/{name}.py does not exist")
     _check_conditions(name, settings["hyperparameters"])
+    for index, layer in enumerate(settings["hyperparameters"]):
+        # Here and not where they are put together: a method that inherits them would be blamed.
+        check_part(layer["set"], "hyperparameters", f"params/methods/{name}.yaml: hyperparameters.{index}.set")
     unknown = sorted(set(settings.get("scales", [])) - set(all_scales()))
     if unknown:
         raise ParameterError(

@@ -39,14 +39,23 @@ def load_yaml(path: Path, schema: str) -> dict[str, Any]:
 
 def check(value: Any, schema: str, origin: str) -> None:
     """Raise ParameterError for the first way in which `value` breaks the schema; fill in defaults otherwise."""
+    document = _schema(schema)
+    _refuse(value, document, origin)
+    _fill_defaults(value, document)
+
+
+def check_part(value: Any, schema: str, origin: str) -> None:
+    """As `check`, for a document of which some keys are given elsewhere: none need be there, none is filled in."""
+    _refuse(value, _schema(schema) | {"required": []}, origin)
+
+
+def _refuse(value: Any, document: dict[str, Any], origin: str) -> None:
     import jsonschema
 
-    document = _schema(schema)
     validator = jsonschema.Draft202012Validator(document)
     errors = sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         raise ParameterError(f"{origin}: {_explain(errors[0])}")
-    _fill_defaults(value, document)
 
 
 def check_configuration(config: dict[str, Any]) -> None:
