@@ -62,9 +62,12 @@ def repaint_image(archive: Path) -> None:
             writer.writestr(info, content)
 
 
-def change_learning_rate(path: Path) -> None:
-    layer = '  - source: "a test"\n    when: {scale: smoke, dataset: synthbirds}\n    set: {learning_rate: 0.011}\n'
-    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + layer, encoding="utf-8")
+def change_hyperparameter(name: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        layer = f'  - source: "a test"\n    when: {{scale: smoke, dataset: synthbirds}}\n    set: {{{name}: 0.011}}\n'
+        path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + layer, encoding="utf-8")
+
+    return change
 
 
 def change_title(path: Path) -> None:
@@ -139,7 +142,7 @@ CASES = {
     "module of a report": Case("src/wsol/reports/markdown.py", append_comment, TABLE, "stale-code"),
     "hyperparameter": Case(
         "params/methods/fsl.yaml",
-        change_learning_rate,
+        change_hyperparameter("learning_rate"),
         training(["synthbirds"], methods=["fsl"])
         | measuring(["synthbirds"], maps={"fsl": METHODS["fsl"]})
         | pictures("synthbirds")
@@ -147,9 +150,10 @@ CASES = {
         "stale-parameters",
         "results/smoke/params/train/synthbirds/",
     ),
+    # Not the learning rate, of which each method has its own.
     "hyperparameter that others inherit": Case(
         "params/methods/cam.yaml",
-        change_learning_rate,
+        change_hyperparameter("weight_decay"),
         training(["synthbirds"]) | measuring(["synthbirds"]) | pictures("synthbirds") | TABLE,
         "stale-parameters",
         "results/smoke/params/train/synthbirds/",

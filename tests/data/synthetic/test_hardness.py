@@ -27,7 +27,8 @@ def background_histogram(sample: Sample) -> np.ndarray:
     return np.append(np.sqrt(counts / counts.sum()), 1.0)
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+# Not the mixture, on which nothing is measured.
+@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"synthmix"}))
 def test_background_alone_classifies_above_chance_but_not_well(name: str) -> None:
     classes = DATASETS[name].default_classes
 
@@ -35,9 +36,9 @@ def test_background_alone_classifies_above_chance_but_not_well(name: str) -> Non
         samples = [render(name, 0, index, 40, split=split) for index in range(count)]
         return np.stack([background_histogram(s) for s in samples]), np.array([s.class_index for s in samples])
 
-    inputs, labels = features("train-weaksup", 500)
+    inputs, labels = features("train-weaksup", 360)
     weights = np.linalg.solve(inputs.T @ inputs + 0.5 * np.eye(65), inputs.T @ np.eye(classes)[labels])
-    tested, truth = features("test", 240)
+    tested, truth = features("test", 180)
     accuracy = np.mean((tested @ weights).argmax(axis=1) == truth)
     assert 2 / classes < accuracy < 0.6
 
