@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,15 @@ class Claim:
 def load_claims(path: str | Path) -> tuple[Claim, ...]:
     """Raises ParameterError, naming claim and nearest known name, for a report, column or value that cannot exist."""
     path = Path(path)
+    tables = {f"{name}{TABLE}": file for name, file in table_specs().items()}
+    known_values = functools.cache(lambda report: _known_values(tables.get(report)))
     claims = []
     for entry in load_yaml(path, "claims")["claims"]:
         where = f"{path}: claim {entry['id']!r}"
         comparisons = tuple(each for part in entry["compare"] for each in _expand(part, where))
         for comparison in comparisons:
             for side in (comparison.left, comparison.right):
-                _check_side(side, where)
+                _check_side(side, where, [*tables, *REPORT_COLUMNS], known_values)
         for scale in entry["explanation"]:
             _must_be_known(scale, all_scales(), "scale of explanation", where)
         claims.append(
@@ -134,13 +137,14 @@ def text_of(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def _check_side(side: Side, where: str) -> None:
+def _check_side(
+    side: Side, where: str, reports: Sequence[str], known_values: Callable[[str], dict[str, list[str]]]
+) -> None:
     if side.number is not None:
         return
-    tables = {f"{name}{TABLE}": path for name, path in table_specs().items()}
-    _must_be_known(side.report, [*tables, *REPORT_COLUMNS], "report", where)
+    _must_be_known(side.report, reports, "report", where)
     columns = REPORT_COLUMNS.get(side.report, TABLE_COLUMNS)
-    known = _known_values(tables.get(side.report))
+    known = known_values(side.report)
     for column, value in side.select.items():
         _must_be_known(column, columns, f"column of {side.report}", where)
         if column in known:
