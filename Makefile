@@ -42,7 +42,7 @@ demo: env
 	@echo "where a number comes from:  wsol trace reports/tableB.csv --row CAM --column 'synthnet MaxBoxAccV2 ResNet'"
 
 test: unit
-	python -m pytest -m workflow
+	python -m pytest -m workflow -n 2 --dist loadfile
 
 unit: env
 	python -m pytest -m "not workflow" -n auto --dist loadfile

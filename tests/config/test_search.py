@@ -191,6 +191,13 @@ def test_ranges_that_fit_nothing_are_refused() -> None:
         draw_settings("smoke", "synthbirds", "resnet50", "center", 0)
 
 
+def test_a_method_that_is_trained_on_the_split_that_a_search_chooses_on_has_none() -> None:
+    assert load_method("fsl")["search"] == {}
+    with pytest.raises(ParameterError, match=r"fsl\.yaml: nothing to search"):
+        draw_settings("smoke", "synthbirds", "resnet50", "fsl", 0)
+    assert set(load_method("inca")["search"]) > {"learning_rate", "options.drop_rate"}
+
+
 def test_a_threshold_after_the_last_epoch_would_never_stop_anything() -> None:
     search(epochs=3, stop_early={"after_epochs": 3, "below": 20})
     with pytest.raises(ParameterError, match="after_epochs is 3, but a draw has 3 epochs"):

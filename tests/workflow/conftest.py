@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -189,30 +190,49 @@ def copy_tree(source: Checkout, target: Path) -> Checkout:
     return Checkout(target)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Checkout]) -> Checkout:
+    """What `make` makes in the folder given, once for all workers of this test run; the others wait for it."""
+    base = factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    shared.mkdir(exist_ok=True)
+    folder, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return Checkout(folder)
+
+
 @pytest.fixture(scope="session")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A clean clone of the project as it lies here. Do not change it."""
-    folder = tmp_path_factory.mktemp("workflow")
-    yield copy_project(folder / "source")
-    shutil.rmtree(folder, ignore_errors=True)
+    return made_once(tmp_path_factory, "source", copy_project)
 
 
 @pytest.fixture(scope="session")
-def built(source: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def built(source: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The clone after its tables and pictures were made at scale smoke. Do not change it."""
-    checkout = copy_tree(source, tmp_path_factory.mktemp("built") / "project")
-    checkout.build()
-    yield checkout
-    shutil.rmtree(checkout.root, ignore_errors=True)
+
+    def make(folder: Path) -> Checkout:
+        checkout = copy_tree(source, folder)
+        checkout.build()
+        return checkout
+
+    return made_once(tmp_path_factory, "built", make)
 
 
 @pytest.fixture(scope="session")
-def complete(built: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def complete(built: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The built clone after all that can be reported at scale smoke was made. Do not change it."""
-    checkout = copy_tree(built, tmp_path_factory.mktemp("complete") / "project")
-    checkout.build(*EVERYTHING)
-    yield checkout
-    shutil.rmtree(checkout.root, ignore_errors=True)
+
+    def make(folder: Path) -> Checkout:
+        checkout = copy_tree(built, folder)
+        checkout.build(*EVERYTHING)
+        return checkout
+
+    return made_once(tmp_path_factory, "complete", make)
 
 
 @pytest.fixture

@@ -145,6 +145,7 @@ def load_method(name: str) -> dict[str, Any]:
         inherited = load_method(parent)
         settings["hyperparameters"] = [*inherited["hyperparameters"], *settings["hyperparameters"]]
         settings["search"] = inherited.get("search", {}) | settings.get("search", {})
+    settings["search"] = {name: values for name, values in settings.get("search", {}).items() if values is not None}
     return settings
 
 

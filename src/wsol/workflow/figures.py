@@ -11,7 +11,7 @@ from wsol.config.resolve import environment_file, parameter_file
 from wsol.config.scale import load_dataset
 from wsol.data.images import resolve_source
 from wsol.data.prepare import select_source
-from wsol.provenance.closure import code_closure
+from wsol.workflow.code import code_digest
 from wsol.workflow.inputs import InputFunction, Wildcards, nouns
 
 
@@ -60,8 +60,8 @@ def wordnet(wildcards: Wildcards) -> list[str]:
     return [nouns(wildcards), "params/supersets/imagenet.yaml"]
 
 
-def map_code(wildcards: Wildcards) -> list[str]:
-    return code_closure(*roots.figure_map_roots(_settings(wildcards)))
+def map_code(wildcards: Wildcards) -> str:
+    return code_digest(*roots.figure_map_roots(_settings(wildcards)))
 
 
 def drawn_maps(configured: str) -> InputFunction:

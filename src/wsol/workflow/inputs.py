@@ -21,7 +21,6 @@ from wsol.data.prepare import select_source
 from wsol.data.wordnet import find_data_noun
 from wsol.errors import DataError
 from wsol.locations import raw_data_root
-from wsol.provenance.closure import code_closure
 from wsol.reports import removal
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView, required_cells
@@ -30,6 +29,7 @@ from wsol.reports.claims_spec import load_claims, reports_of
 from wsol.reports.cues import required as required_cues
 from wsol.reports.spec import input_files, load_spec
 from wsol.search.trial import draw_name
+from wsol.workflow.code import code_digest
 
 REMOVAL = "params/papers/calm/remove_and_classify.yaml"
 CLAIMS = "params/papers/calm/claims.yaml"
@@ -51,26 +51,26 @@ def environment(wildcards: Wildcards) -> str:
 
 
 def code(modules: Callable[..., list[str]], *names: str) -> InputFunction:
-    """The package files that a job of these roots can reach; names may hold wildcards."""
+    """What stands for the package files that a job of these roots can reach; names may hold wildcards."""
 
-    def files(wildcards: Wildcards) -> list[str]:
-        return code_closure(*modules(*(name.format(**wildcards) for name in names)))
+    def path(wildcards: Wildcards) -> str:
+        return code_digest(*modules(*(name.format(**wildcards) for name in names)))
 
-    return files
-
-
-def manifest_code(wildcards: Wildcards) -> list[str]:
-    return code_closure(*roots.manifest_roots(load_dataset(wildcards.dataset)["reader"]))
+    return path
 
 
-def train_code(wildcards: Wildcards) -> list[str]:
+def manifest_code(wildcards: Wildcards) -> str:
+    return code_digest(*roots.manifest_roots(load_dataset(wildcards.dataset)["reader"]))
+
+
+def train_code(wildcards: Wildcards) -> str:
     attribution = next(iter(load_method(wildcards.method)["attributions"]))
-    return code_closure(*roots.train_roots(wildcards.dataset, wildcards.backbone, wildcards.method, attribution))
+    return code_digest(*roots.train_roots(wildcards.dataset, wildcards.backbone, wildcards.method, attribution))
 
 
-def draw_code(wildcards: Wildcards) -> list[str]:
+def draw_code(wildcards: Wildcards) -> str:
     attribution = next(iter(load_method(wildcards.method)["attributions"]))
-    return code_closure(*roots.draw_roots(wildcards.dataset, wildcards.backbone, wildcards.method, attribution))
+    return code_digest(*roots.draw_roots(wildcards.dataset, wildcards.backbone, wildcards.method, attribution))
 
 
 def search_proxy(wildcards: Wildcards) -> list[str]:
