@@ -1,0 +1,1 @@
+"""Gaussian and lattice filters of one image on a CPU, with Numba."""
