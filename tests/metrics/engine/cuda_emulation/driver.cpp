@@ -1,4 +1,5 @@
-// The engine's kernels, callable by name: run(kernel, pointers to its arguments, ...) gives NULL or an error.
+// Kernels, callable by name: run(kernel, pointers to its arguments, ...) gives NULL or an error. Without KERNEL_NAMES,
+// those of the metrics' engine.
 #include "cuda_emulation.hpp"
 
 #include KERNELS
@@ -6,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#ifndef KERNEL_NAMES
 // Kernels with known faults, which the emulation must show.
 
 extern "C" void reverse_without_barrier(int *values) {
@@ -35,6 +37,8 @@ extern "C" void lanes_that_part(int *values) {
 }
 
 extern "C" void stray_write(int *values) { values[64 + threadIdx.x / 63] = 0; }
+
+#endif
 
 namespace {
 
@@ -73,11 +77,13 @@ const char *signature_of(void (*)(Arguments...)) {
 
 }  // namespace
 
+#ifndef KERNEL_NAMES
 #define KERNEL_NAMES(X)                                                                                        \
     X(quantise_float) X(quantise_double) X(cut_rows) X(join_intervals) X(merge_classes) X(fill_holes)          \
     X(class_attributes) X(empty_levels) X(box_levels) X(invalid_float) X(invalid_double) X(histogram_float)    \
     X(histogram_double) X(resize_axis) X(normalise_maps) X(clip_scores) X(reverse_without_barrier)              \
     X(reverse_with_barrier) X(barrier_for_some) X(lanes_that_part) X(stray_write)
+#endif
 
 extern "C" const char *run(const char *name, void **arguments, int count, unsigned blocks, unsigned threads, int order,
                            unsigned seed) {

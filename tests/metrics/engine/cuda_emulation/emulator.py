@@ -20,14 +20,16 @@ _GUARD = 64
 _UNWRITTEN = 0xCD
 
 
-def build(folder: Path) -> ctypes.CDLL:
-    """Compiles the kernels with g++ into `folder` and loads them."""
+def build(folder: Path, text: str | None = None, names: Sequence[str] = ()) -> ctypes.CDLL:
+    """Compiles the engine's kernels, or the named ones of a text, with g++ into `folder` and loads them."""
     compiler = shutil.which("g++")
     assert compiler, "g++ is not installed; these tests compile the CUDA sources for the CPU (apt-get install g++)"
     source, library = folder / "kernels.cu", folder / "kernels.so"
-    source.write_text(kernels.source(), encoding="utf-8")
+    source.write_text(kernels.source() if text is None else text, encoding="utf-8")
     command = [compiler, "-std=c++17", "-O2", "-fPIC", "-shared", "-ffp-contract=off", "-fno-strict-aliasing"]
     command += ["-Wall", "-Wno-unused-function", "-Wno-clobbered", f'-DKERNELS="{source}"', "-o", str(library)]
+    if names:
+        command.append(f"-DKERNEL_NAMES(X)={' '.join(f'X({name})' for name in names)}")
     result = subprocess.run(
         [*command, str(Path(__file__).with_name("driver.cpp"))], capture_output=True, text=True, check=False
     )
