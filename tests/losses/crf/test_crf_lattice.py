@@ -24,7 +24,8 @@ def simplex(feature: np.ndarray) -> dict[tuple[int, ...], float]:
     of the nearest point of remainder 0, plus k, less 6 where the offset is among the k smallest.
     """
     scaled = feature * math.sqrt(2 / 3) * (D + 1) / np.sqrt([(i + 1) * (i + 2) for i in range(D)])
-    lifted = np.array([scaled[i:].sum() - (i * scaled[i - 1] if i else 0.0) for i in range(D + 1)])
+    tails = np.append(np.cumsum(scaled[::-1])[::-1], 0.0)  # one after the other: a zero feature makes an exact tie
+    lifted = np.array([tails[i] - (i * scaled[i - 1] if i else 0.0) for i in range(D + 1)])
     zero = np.round(lifted / (D + 1)).astype(int)
     excess = zero.sum()
     offsets = lifted / (D + 1) - zero

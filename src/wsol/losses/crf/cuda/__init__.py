@@ -1,7 +1,7 @@
 """The exact kernel on a GPU: one fused CUDA kernel launched by CuPy on torch's tensors and torch's current stream.
 
-Memory: 40 bytes a pixel and two channels, and what sorting takes; nothing grows with the square of the pixels. Work: all
-pairs in both directions (half of them would need sums across threads), less the tiles further than 6 σ.
+Memory: 40 bytes a pixel and two channels, and what sorting takes; nothing grows with the square of the pixels. Work:
+all pairs in both directions (half of them would need sums across threads), less the tiles further than 6 σ.
 
 What has been verified: the very source, compiled for the CPU under the emulation that the metrics' kernels are tested
 with, equals the oracle in several orders of execution. What has not: it has not run on a GPU, nor been timed on one.
