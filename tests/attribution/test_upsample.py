@@ -22,6 +22,8 @@ OPTIONS = [
     ("resize-normalize", "bilinear"),
     ("normalize-resize", "bilinear"),
     ("normalize-resize", "bicubic"),
+    ("as-is", "bicubic"),
+    ("as-is", "bilinear"),
 ]
 DTYPES = [np.float16, np.float32, np.float64, np.int32, np.uint8, bool, ">f4"]
 sides = st.tuples(st.integers(1, 12), st.integers(1, 12))

@@ -11,7 +11,7 @@ from wsol.errors import ParameterError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["attribute", "load", "score_maps"]
+__all__ = ["attribute", "load", "score_maps", "score_order"]
 
 
 def attribute(
@@ -24,6 +24,16 @@ def attribute(
     no class of the network.
     """
     return load(method).attribute(model, images, targets, **options)
+
+
+def score_order(attribution: str) -> str:
+    """How maps of an attribution become scores: one of `postprocess.ORDERS`.
+
+    A module whose maps are probabilities that shall be scored as they are says `ORDER = "as-is"`; sums of them, which
+    an aggregation makes, are no probabilities.
+    """
+    base, _, aggregation = attribution.partition("+")
+    return "resize-normalize" if aggregation else getattr(load(base), "ORDER", "resize-normalize")
 
 
 def load(name: str) -> Any:

@@ -38,7 +38,8 @@ def extract_maps(
     module = load(base)
     combine = load(aggregation).aggregate if aggregation else None
     model.eval()
-    maps, predictions = [], []
+    maps: np.ndarray | None = None
+    predictions = []
     members = _membership(supersets, aggregation)
     # Not inference mode: an attribution that needs gradients turns them on for itself.
     with torch.no_grad():
@@ -55,10 +56,13 @@ def extract_maps(
                     own = combine(every, members.to(device)[classes], normalise=not getattr(module, "ONE_SCALE", False))
                 else:
                     own = every[torch.arange(len(chosen), device=every.device), classes]
-            maps.append(own.float().cpu().numpy())
+            if maps is None:  # filled in place: maps at full resolution are not held twice
+                maps = np.empty((len(labels), *own.shape[1:]), dtype=np.float32)
+            maps[chosen] = own.float().cpu().numpy()
             predictions.append(_top_classes(logits))
             progress((start + len(chosen)) / len(labels))
-    return np.concatenate(maps), np.concatenate(predictions)
+    assert maps is not None, "a split has images"
+    return maps, np.concatenate(predictions)
 
 
 def _top_classes(logits: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wsol.errors import DataError, ParameterError
 
-ORDERS = ("resize-normalize", "normalize-resize")
+ORDERS = ("resize-normalize", "normalize-resize", "as-is")
 INTERPOLATIONS = ("bicubic", "bilinear")
 _CUBIC = -0.75
 """Free parameter of the cubic kernel: the value of OpenCV and torch."""
@@ -26,8 +26,10 @@ def score_maps(
 
     `resize-normalize` is the protocol of Choe et al.: upsample (half-pixel centres, replicated border), then bring
     each map to [0, 1] by its own minimum and maximum. `normalize-resize` does so before resizing and not again after,
-    as F-CAM does with bilinear interpolation; what the cubic kernel overshoots is cut off. A map with a value that is
-    not finite, and a constant map, become zero (count them with `map_faults`). A map at its size is not resampled.
+    as F-CAM does with CAMs and bilinear interpolation; what the cubic kernel overshoots is cut off. A map with a value
+    that is not finite, and a constant map, become zero (count them with `map_faults`). `as-is` is for probabilities,
+    whose values mean something: only resized, cut off to [0, 1], and a constant map stays. A map at its size is not
+    resampled.
 
     NumPy arrays give NumPy arrays; torch tensors give torch tensors on the same device. Both agree to 1e-12.
     Raises DataError or ParameterError. `wsol.attribution.upsample.score_maps` gives the same numbers sooner.
@@ -81,7 +83,11 @@ def _score_array(maps: NDArray[np.float64], size: tuple[int, int], order: str, i
     with np.errstate(invalid="ignore", over="ignore"):
         if order == "normalize-resize":
             return np.clip(_resize(_normalise(maps), size, interpolation), 0.0, 1.0)
-        return _normalise(_resize(maps, size, interpolation))
+        resized = _resize(maps, size, interpolation)
+        if order == "as-is":
+            sound = np.isfinite(resized).all(axis=(1, 2), keepdims=True)
+            return np.where(sound, np.clip(resized, 0.0, 1.0), 0.0)
+        return _normalise(resized)
 
 
 def _normalise(maps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,7 +147,11 @@ def _outer(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 def _score_tensor(torch: Any, maps: Any, size: tuple[int, int], order: str, interpolation: str) -> Any:
     if order == "normalize-resize":
         return _resize_tensor(torch, _normalise_tensor(torch, maps), size, interpolation).clamp(0, 1)
-    return _normalise_tensor(torch, _resize_tensor(torch, maps, size, interpolation))
+    resized = _resize_tensor(torch, maps, size, interpolation)
+    if order == "as-is":
+        sound = torch.isfinite(resized).all(dim=2, keepdim=True).all(dim=1, keepdim=True)
+        return torch.where(sound, resized.clamp(0, 1), torch.zeros_like(resized))
+    return _normalise_tensor(torch, resized)
 
 
 def _normalise_tensor(torch: Any, maps: Any) -> Any:

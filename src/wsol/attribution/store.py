@@ -67,7 +67,7 @@ def write_maps(
         raise DataError(f"{path}: {len(maps)} maps for {len(image_ids)} images")
     if predictions is not None and len(predictions) != len(image_ids):
         raise DataError(f"{path}: {len(predictions)} predictions for {len(image_ids)} images")
-    tensors = {"maps": maps.astype(np.float32)}
+    tensors = {"maps": maps.astype(np.float32, copy=False)}
     if predictions is not None:
         tensors["predictions"] = predictions.astype(np.int32)
     upsampling = {"size": size, "interpolation": "bicubic", "order": order}

@@ -34,6 +34,7 @@ def score_maps(
     dtype = np.dtype(np.float32 if maps.dtype in (np.float16, np.float32) else np.float64)
     rows, columns = _taps(maps.shape[1], height, interpolation), _taps(maps.shape[2], width, interpolation)
     resize, first = maps.shape[1:] != (height, width), order == "normalize-resize"
+    as_is = order == "as-is"
     scores = np.empty((len(maps), height, width))
 
     def share(start: int, stop: int) -> None:
@@ -43,7 +44,7 @@ def score_maps(
         for index in range(start, stop):
             # Read-only arrays are other types to Numba, which would compile anew for them.
             one = np.require(maps[index], dtype, ["C", "A", "W"])
-            _score(one, *rows, *columns, resize, first, source, wide, extremes, scores[index])
+            _score(one, *rows, *columns, resize, first, as_is, source, wide, extremes, scores[index])
 
     over_images(len(maps), threads, share)
     return scores
@@ -63,6 +64,7 @@ def _score(
     column_weight: Any,
     resize: bool,
     normalise_first: bool,
+    as_is: bool,
     source: Any,
     wide: Any,
     extremes: Any,
@@ -85,6 +87,8 @@ def _score(
                 value = row[x]
                 value = 0.0 if value < 0.0 else value
                 row[x] = 1.0 if value > 1.0 else value
+    elif as_is:
+        _clip_sound(scores)
     else:
         _normalise(scores, extremes)
 
@@ -115,6 +119,23 @@ def _resize(
             s, t = row_weight[2, y], row_weight[3, y]
             for x in range(out.size):
                 out[x] = ((a[x] * u + b[x] * v) + c[x] * s) + d[x] * t
+
+
+@jit
+def _clip_sound(values: Any) -> None:  # pragma: no cover - compiled
+    """In place to [0, 1] by cutting off; all 0 where a value is not finite."""
+    fault = 0.0
+    for y in range(values.shape[0]):
+        row = values[y]
+        for x in range(row.size):
+            fault += row[x] - row[x]  # NaN once there was a value that is not finite
+    sound = fault == 0.0
+    for y in range(values.shape[0]):
+        row = values[y]
+        for x in range(row.size):
+            value = row[x] if sound else 0.0
+            value = 0.0 if value < 0.0 else value
+            row[x] = 1.0 if value > 1.0 else value
 
 
 @jit

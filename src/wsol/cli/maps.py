@@ -12,6 +12,7 @@ from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
 from wsol.config.paths import NO_BACKBONE, Cell
 from wsol.config.roots import image_free_map_roots, map_roots
+from wsol.config.scale import load_method
 from wsol.errors import DataError
 from wsol.files import load_metadata, read_json
 from wsol.progress import ProgressFile
@@ -42,6 +43,7 @@ def main(argv: list[str]) -> int:
 def _with_model(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
     import torch
 
+    from wsol.attribution import score_order
     from wsol.attribution.extract import extract_maps
     from wsol.attribution.store import write_maps
     from wsol.data.images import ImageSet
@@ -85,6 +87,7 @@ def _with_model(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
                 manifest.image_ids,
                 predictions,
                 size=settings["image_size"],
+                order=score_order(attribution),
                 cell=cell,
                 attribution=attribution,
                 split=manifest.split,
@@ -111,7 +114,9 @@ def _without_model(arguments: argparse.Namespace, settings: dict[str, Any]) -> i
         code_roots=image_free_map_roots(settings["method"]),
         parameters=settings,
     ) as job:
-        still = load(settings["method"]).image_free_map(settings["image_size"], **settings["options"])
+        still = load(load_method(settings["method"])["code"]).image_free_map(
+            settings["image_size"], **settings["options"]
+        )
         for manifest, out in zip(manifests, arguments.out, strict=True):
             write_maps(
                 job.output_path(out),

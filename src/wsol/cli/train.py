@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
-from wsol.config.initial import source_cell, weights_path
+from wsol.config.initial import classifier_cell, source_cell, weights_path
 from wsol.config.paths import checkpoint_path
 from wsol.config.roots import train_roots
 from wsol.errors import ParameterError
@@ -46,7 +46,10 @@ def add_training(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Session:
-    """What a training reads, opened and checked, and where it runs; `inputs` are the files to hash."""
+    """What a training reads, opened and checked, and where it runs; `inputs` are the files to hash.
+
+    `classifier` is the checkpoint of the classifier that the method keeps, if it keeps one.
+    """
 
     settings: dict[str, Any]
     weak: Manifest
@@ -54,9 +57,11 @@ class Session:
     classes: list[str]
     device: str
     inputs: dict[str, Path]
+    classifier: str | None = None
 
 
-def open_session(arguments: argparse.Namespace, settings: dict[str, Any]) -> Session:
+def open_session(arguments: argparse.Namespace, settings: dict[str, Any], seed: int) -> Session:
+    """`seed` is that of the classifier which the method keeps, where it keeps one."""
     import torch
 
     from wsol.data.manifest import read_classes, read_manifest
@@ -76,6 +81,10 @@ def open_session(arguments: argparse.Namespace, settings: dict[str, Any]) -> Ses
     weights = settings["architecture"]["pretrained"]
     if weights:
         inputs["weights"] = weights_path(weights, settings["scale"], settings["backbone"])
+    kept = classifier_cell(settings, seed)
+    classifier = None if kept is None else checkpoint_path(kept)
+    if classifier is not None:
+        inputs["classifier"] = Path(classifier)
     return Session(
         settings=settings,
         weak=weak,
@@ -83,6 +92,7 @@ def open_session(arguments: argparse.Namespace, settings: dict[str, Any]) -> Ses
         classes=[entry["name"] for entry in read_classes(arguments.classes)],
         device=choose_device(arguments.device),
         inputs=inputs,
+        classifier=classifier,
     )
 
 
@@ -99,8 +109,8 @@ def run_training(
 
     settings, threads = session.settings, session.settings["threads"]
     hyper = settings["hyperparameters"]
-    method = load(settings["method"]).Method(hyper["options"], hyper["label_smoothing"])
-    used = _chosen_split(method, settings["method"], (session.weak, session.val))
+    method = load(settings["code"]).Method(hyper["options"], hyper["label_smoothing"])
+    used = _chosen_split(method, settings["code"], (session.weak, session.val))
     images = (MaskedImageSet if method.needs_masks else ImageSet)(
         used, settings["resize"], threads=threads, verify=True
     )
@@ -119,7 +129,7 @@ def run_training(
 
     return train(
         method,
-        settings | {"architecture": _located(settings)},
+        settings | {"architecture": _located(session)},
         Split(images, used.labels, used.image_ids, session.classes, used.split),
         lambda model: evaluate_model(model, val_images, truth, settings, session.device),
         seed=seed,
@@ -141,7 +151,7 @@ def kept_epoch(history: Sequence[dict[str, float]], checkpoint: str) -> int:
 def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     settings = read_json(arguments.settings)
-    session = open_session(arguments, settings)
+    session = open_session(arguments, settings, arguments.seed)
 
     from wsol.models import save_model
 
@@ -185,11 +195,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _located(settings: dict[str, Any]) -> dict[str, Any]:
-    """The architecture with the path of the checkpoint that it starts from, if it starts from one."""
-    architecture: dict[str, Any] = settings["architecture"]
+def _located(session: Session) -> dict[str, Any]:
+    """The architecture with the paths of the checkpoints that it starts from or keeps, if there are any."""
+    settings = session.settings
+    architecture: dict[str, Any] = dict(settings["architecture"])
     source = source_cell(architecture["pretrained"], settings["scale"], settings["backbone"])
-    return architecture if source is None else {**architecture, "pretrained": checkpoint_path(source)}
+    if source is not None:
+        architecture["pretrained"] = checkpoint_path(source)
+    return architecture if session.classifier is None else {**architecture, "classifier": session.classifier}
 
 
 def _chosen_split(method: Any, name: str, manifests: Sequence[Manifest]) -> Manifest:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from wsol.config.paths import Cell, checkpoint_path
 from wsol.data.images import resolve_source
@@ -26,6 +28,16 @@ def source_cell(pretrained: str | None, scale: str, backbone: str) -> Cell | Non
             "checkpoint:<dataset>/<method>/s<seed>"
         )
     return Cell(scale, found["dataset"], backbone, found["method"], int(found["seed"]))
+
+
+def classifier_cell(settings: Mapping[str, Any], seed: int) -> Cell | None:
+    """The model that a cell's method keeps as its classifier: the same cell of the method that its settings name.
+
+    settings: those of `wsol.config.resolve.train_settings`. None for a method that trains its whole network.
+    """
+    if settings["classifier"] is None:
+        return None
+    return Cell(settings["scale"], settings["dataset"], settings["backbone"], settings["classifier"], seed)
 
 
 def weights_path(pretrained: str, scale: str, backbone: str) -> Path:

@@ -77,11 +77,14 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str, *, sear
             f"not for {method!r}"
         )
     architecture = view.settings["backbones"][backbone] | options["backbones"].get(backbone, {})
+    settings = load_method(method)
     return {
         "scale": scale,
         "dataset": dataset,
         "backbone": backbone,
         "method": method,
+        "code": settings["code"],
+        "classifier": settings["classifier"],
         "image_size": view.image_size,
         "resize": view.settings["resize"],
         "threads": options["threads"] or view.settings["threads"],
@@ -94,6 +97,8 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str, *, sear
 
 def _pretrained(architecture: Mapping[str, Any], scale: str, dataset: str, backbone: str, method: str) -> str | None:
     """The first weights of a cell; the method that others start from starts from nothing."""
+    if load_method(method)["classifier"] is not None:
+        return None  # it comes with weights, and what is new beside it has none
     chosen = architecture["pretrained"]
     source = source_cell(chosen, scale, backbone)
     if source is not None:

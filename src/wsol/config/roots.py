@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wsol.config.cues import cue_module
-from wsol.config.scale import load_dataset
+from wsol.config.scale import load_dataset, load_method
 
 
 def render_roots() -> list[str]:
@@ -37,7 +37,7 @@ def figure_map_roots(settings: Mapping[str, Any]) -> list[str]:
     return [
         "wsol.cli.figure_maps",
         f"wsol.models.backbones.{settings['cell']['backbone']}",
-        *sorted({f"wsol.methods.{column['method']}" for column in settings["columns"]}),
+        *sorted({method_module(column["method"]) for column in settings["columns"]}),
         *sorted({module for column in settings["columns"] for module in attribution_modules(column["attribution"])}),
     ]
 
@@ -59,7 +59,7 @@ def train_roots(dataset: str, backbone: str, method: str, attribution: str) -> l
     return [
         "wsol.cli.train",
         f"wsol.models.backbones.{backbone}",
-        f"wsol.methods.{method}",
+        method_module(method),
         *attribution_modules(attribution),
         _metric_modules(dataset)[0],
     ]
@@ -78,13 +78,13 @@ def map_roots(backbone: str, method: str, attribution: str) -> list[str]:
     return [
         "wsol.cli.maps",
         f"wsol.models.backbones.{backbone}",
-        f"wsol.methods.{method}",
+        method_module(method),
         *attribution_modules(attribution),
     ]
 
 
 def image_free_map_roots(method: str) -> list[str]:
-    return ["wsol.cli.maps", f"wsol.methods.{method}"]
+    return ["wsol.cli.maps", method_module(method)]
 
 
 def score_roots(dataset: str) -> list[str]:
@@ -93,7 +93,7 @@ def score_roots(dataset: str) -> list[str]:
 
 def removal_roots(backbone: str, method: str) -> list[str]:
     """The network alone: which attribution made the maps is in the maps."""
-    return ["wsol.cli.removal", f"wsol.models.backbones.{backbone}", f"wsol.methods.{method}"]
+    return ["wsol.cli.removal", f"wsol.models.backbones.{backbone}", method_module(method)]
 
 
 def removal_report_roots() -> list[str]:
@@ -108,7 +108,7 @@ def cue_roots(dataset: str, backbone: str, method: str, attribution: str) -> lis
     return [
         "wsol.cli.cues",
         f"wsol.models.backbones.{backbone}",
-        f"wsol.methods.{method}",
+        method_module(method),
         f"wsol.attribution.{cue_module(method, attribution)}",
         f"wsol.data.cues.{load_dataset(dataset)['reader']}",
     ]
@@ -116,6 +116,11 @@ def cue_roots(dataset: str, backbone: str, method: str, attribution: str) -> lis
 
 def cue_table_roots() -> list[str]:
     return ["wsol.cli.cue_table"]
+
+
+def method_module(method: str) -> str:
+    """Several methods may share code and differ in their parameters: `code` of their files."""
+    return f"wsol.methods.{load_method(method)['code']}"
 
 
 def attribution_modules(attribution: str) -> list[str]:

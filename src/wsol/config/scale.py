@@ -75,11 +75,14 @@ class Scale:
     def cells(self, method: str) -> list[Cell]:
         """Every model of a method at this scale; a method without a backbone has one for each data set."""
         settings = load_method(method)
+        limited = settings.get("datasets")
+        datasets = self.benchmarks if limited is None else [self.stand_ins.get(name) for name in limited]
         backbones = self.backbones if settings["trained"] else [NO_BACKBONE]
         seeds = self.seeds if settings["trained"] else [0]
         return [
             Cell(self.name, dataset, backbone, method, seed)
             for dataset in self.benchmarks
+            if dataset in datasets
             for backbone in backbones
             for seed in seeds
         ]
@@ -122,9 +125,9 @@ def load_method(name: str) -> dict[str, Any]:
     settings = load_yaml(PARAMS / "methods" / f"{name}.yaml", "method")
     if settings["name"] != name:
         raise ParameterError(f"params/methods/{name}.yaml: name is {settings['name']!r}; it must be the file's name")
-    module = Path(__file__).parents[1] / "methods" / f"{name}.py"
-    if not module.is_file():
-        raise ParameterError(f"params/methods/{name}.yaml has no code: src/wsol/methods/{name}.py does not exist")
+    code = settings.setdefault("code", name)
+    if not (Path(__file__).parents[1] / "methods" / f"{code}.py").is_file():
+        raise ParameterError(f"params/methods/{name}.yaml has no code: src/wsol/methods/{code}.py does not exist")
     _check_conditions(name, settings["hyperparameters"])
     for index, layer in enumerate(settings["hyperparameters"]):
         # Here and not where they are put together: a method that inherits them would be blamed.
@@ -134,6 +137,7 @@ def load_method(name: str) -> dict[str, Any]:
         raise ParameterError(
             f"params/methods/{name}.yaml: scales names {unknown[0]!r}; there is {', '.join(all_scales())}"
         )
+    _check_references(name, settings)
     parent = settings.pop("inherits", None)
     if parent is not None:
         if parent == name or not (PARAMS / "methods" / f"{parent}.yaml").is_file():
@@ -147,6 +151,28 @@ def load_method(name: str) -> dict[str, Any]:
         settings["search"] = inherited.get("search", {}) | settings.get("search", {})
     settings["search"] = {name: values for name, values in settings.get("search", {}).items() if values is not None}
     return settings
+
+
+def _check_references(method: str, settings: dict[str, Any]) -> None:
+    where = f"params/methods/{method}.yaml"
+    classifier = settings.setdefault("classifier", None)
+    if classifier is not None:
+        path = PARAMS / "methods" / f"{classifier}.yaml"
+        other = load_yaml(path, "method") if classifier != method and path.is_file() else {}
+        if not other.get("trained") or "classifier" in other:
+            raise ParameterError(
+                f"{where}: classifier {classifier!r} is no other method that trains a network of its own; "
+                f"name one of {', '.join(available_methods())}"
+            )
+    if "datasets" not in settings:
+        return
+    known = {name for scale in all_scales() for name in load_scale(scale).stand_ins}
+    unknown = sorted(set(settings["datasets"]) - known)
+    if unknown:
+        raise ParameterError(
+            f"{where}: datasets names {unknown[0]!r}, which no scale has a stand-in for; "
+            f"there is {', '.join(sorted(known))}"
+        )
 
 
 def _check_conditions(method: str, layers: list[dict[str, Any]]) -> None:

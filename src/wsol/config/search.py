@@ -60,6 +60,7 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
             "seed": search["seed"],
             "values": values,
             "stop_early": early,
+            "classifier_seed": load_scale(scale).seeds[0],
             "proxy": proxy_source(dataset),
         },
     }

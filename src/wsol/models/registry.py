@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pkgutil
+from collections.abc import Mapping
 from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from wsol.models.network import Network
 
 MAP_STRIDES = (8, 16)
+FAMILIES = ("fcam",)
+"""Modules of this package that build networks of their own from a saved model's arguments."""
 
 
 def backbone_names() -> list[str]:
@@ -34,12 +38,13 @@ def build(
     width: float = 1.0,
     pretrained: str | os.PathLike[str] | None = None,
     map_stride: int = 16,
+    padded: bool = False,
 ) -> Network:
     """A classifier with class maps, on the CPU, in training mode, initialised from torch's global random state.
 
     width scales every channel count of trunk and neck, each to the nearest multiple of 8 and at least 8; at 1.0 the
     trunk has torchvision's parameters. map_stride is input over map size: 16 gives 14 × 14 maps at 224 px, 8 gives
-    28 × 28. pretrained is a `.safetensors` or `.pth` file of torchvision's weights, or one that `save_model` wrote.
+    28 × 28. padded, for InceptionV3 alone, pads its stem as F-CAM's released code does (29 × 29). pretrained is a `.safetensors` or `.pth` file of torchvision's weights, or one that `save_model` wrote.
     Raises ParameterError for an unknown name or a value out of range, DataError for weights that do not fit.
     """
     _check_name("backbone", backbone, backbone_names())
@@ -53,13 +58,18 @@ def build(
 
     from wsol.models.network import Network
 
-    trunk = import_module(f"wsol.models.backbones.{backbone}").build(float(width), int(map_stride))
+    module = import_module(f"wsol.models.backbones.{backbone}")
+    if padded and "padded" not in inspect.signature(module.build).parameters:
+        raise ParameterError(f"padded: {backbone} is padded everywhere already; leave the option out")
+    options = {"padded": True} if padded else {}
+    trunk = module.build(float(width), int(map_stride), **options)
     build_args: dict[str, Any] = {
         "backbone": backbone,
         "head": head,
         "num_classes": int(num_classes),
         "width": float(width),
         "map_stride": int(map_stride),
+        **options,
     }
     model = Network(trunk, import_module(f"wsol.models.heads.{head}").build(trunk, int(num_classes)), build_args)
     if pretrained is not None:
@@ -67,6 +77,21 @@ def build(
 
         load_pretrained(model, pretrained)
     return model
+
+
+def rebuild(build_args: Mapping[str, Any]) -> Any:
+    """The network of a saved model's `build_args`: those of `build`, or of `wsol.models.<family>.build`.
+
+    A network that is more than a trunk and a head, as F-CAM's is, says so with the key `family`. Raises ParameterError
+    or TypeError for arguments that make none.
+    """
+    arguments = dict(build_args)
+    family = arguments.pop("family", None)
+    if family is None:
+        return build(**arguments)
+    if family not in FAMILIES:
+        raise ParameterError(f"family: {family!r} does not exist; choose one of {', '.join(FAMILIES)}")
+    return import_module(f"wsol.models.{family}").build(**arguments)
 
 
 def _modules(folder: str) -> list[str]:

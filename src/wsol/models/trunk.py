@@ -21,7 +21,14 @@ class Trunk(nn.Module):
     released_classifiers: ClassVar[Mapping[str, str]] = {}
     """torchvision's classifier parameters, and where they belong in a network whose head has them in that shape."""
 
+    decoder_skips: ClassVar[tuple[str, ...]] = ()
+    """Stages that a U-Net decoder joins, from the lowest resolution to the highest (F-CAM, Table F.2)."""
+    decoder_centre: ClassVar[bool] = False
+    """Whether such a decoder begins with a block of its own, before it goes up."""
+
     out_channels: int
+    stage_channels: dict[str, int]
+    """Of each of `stage_names`."""
 
     def walk(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Stage by stage (name, activations), so that a caller keeps only what it needs."""

@@ -96,7 +96,7 @@ def load_model(path: str | os.PathLike[str], device: str | Any = "cpu") -> Netwo
     """The network that `save_model` wrote, in evaluation mode on `device`; torch's random state stays as it was."""
     import torch
 
-    from wsol.models.registry import build
+    from wsol.models.registry import rebuild
 
     arguments = load_metadata(path).get("build_args")
     if not isinstance(arguments, dict):
@@ -107,7 +107,7 @@ def load_model(path: str | os.PathLike[str], device: str | Any = "cpu") -> Netwo
     try:
         # Built for real and overwritten: torch's meta device would import its compiler, seconds for every job.
         with torch.random.fork_rng(devices=[]):
-            model = build(**arguments)
+            model = rebuild(arguments)
     except (TypeError, ParameterError) as error:
         raise DataError(
             f"{path}: its build_args {arguments} build no network ({error}); train the model again"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wsol.attribution import score_order
 from wsol.attribution.extract import extract_maps
 from wsol.metrics.blocks import Split
 from wsol.metrics.evaluate import evaluate
@@ -27,7 +28,13 @@ def evaluate_model(
         device=device,
     )
     selection = settings["selection"]
-    blocks = score_blocks(lambda start, stop: maps[start:stop], None, truth, selection["image_size"])
+    blocks = score_blocks(
+        lambda start, stop: maps[start:stop],
+        None,
+        truth,
+        selection["image_size"],
+        order=score_order(settings["attribution"]),
+    )
     split = Split(manifest.dataset, manifest.split, manifest.num_classes)
     result, _ = evaluate(list(selection["metrics"]), selection["metrics"], blocks, split)
     return {

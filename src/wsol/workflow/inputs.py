@@ -12,7 +12,7 @@ from typing import Any
 
 from wsol.config import paths, roots
 from wsol.config.cues import load_cues
-from wsol.config.initial import weights_path
+from wsol.config.initial import classifier_cell, weights_path
 from wsol.config.resolve import environment_file, parameter_file, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.config.search import proxy_source, search_folder
@@ -110,9 +110,13 @@ def train_threads(wildcards: Wildcards) -> int:
 
 
 def pretrained_weights(wildcards: Wildcards) -> list[str]:
+    """First weights, or the classifier that is kept; a search, which has no seed of the scale, takes the first one."""
     chosen = train_settings(wildcards.scale, wildcards.dataset, wildcards.backbone, wildcards.method)
     weights = chosen["architecture"]["pretrained"]
-    return [str(weights_path(weights, wildcards.scale, wildcards.backbone))] if weights else []
+    seed = int(getattr(wildcards, "seed", load_scale(wildcards.scale).seeds[0]))
+    classifier = classifier_cell(chosen, seed)
+    files = [str(weights_path(weights, wildcards.scale, wildcards.backbone))] if weights else []
+    return files + ([paths.checkpoint_path(classifier)] if classifier else [])
 
 
 def wordnet(wildcards: Wildcards) -> list[str]:

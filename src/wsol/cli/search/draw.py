@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     settings = read_json(arguments.settings)
     search, hyper = settings["search"], settings["hyperparameters"]
-    session = on_proxy(open_session(arguments, settings), search["proxy"])
+    session = on_proxy(open_session(arguments, settings, search["classifier_seed"]), search["proxy"])
     cell = {key: settings[key] for key in CELL} | {"draw": search["draw"]}
     name = "/".join(["search", *(settings[key] for key in CELL), draw_name(search["draw"])])
     roots = draw_roots(settings["dataset"], settings["backbone"], settings["method"], settings["attribution"])

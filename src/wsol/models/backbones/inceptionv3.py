@@ -2,7 +2,8 @@
 
 Changes of the evaluation protocol (Choe et al., CVPR 2020): the first convolution and both pools of the stem are
 padded, Mixed_6a has stride 1, and 14 × 14 maps come from one more pool before it. Side of the map at 224 px:
-112, 110, 110, 56, 54, 28 and then 28 or 14.
+112, 110, 110, 56, 54, 28 and then 28 or 14. F-CAM's released code pads every 3 × 3 convolution (`padded`): 112, 112,
+112, 57, 57, 29 and then 29 or 15.
 """
 
 from __future__ import annotations
@@ -16,27 +17,29 @@ from wsol.models.layers import scaled, xavier_uniform
 from wsol.models.trunk import Trunk
 
 
-def build(width: float, map_stride: int) -> InceptionV3:
-    return InceptionV3(width, map_stride)
+def build(width: float, map_stride: int, padded: bool = False) -> InceptionV3:
+    """`padded`: every 3 × 3 convolution of the stem keeps its input's resolution, as in F-CAM's released code."""
+    return InceptionV3(width, map_stride, padded)
 
 
 class InceptionV3(Trunk):
     """Stages at 224 px, width 1: conv2 64 @ 110, conv3 80 @ 56, conv4 192 @ 54, mixed5 288 @ 28, mixed6 768 @ map."""
 
     stage_names = ("conv2", "conv3", "conv4", "mixed5", "mixed6")
+    decoder_skips = ("mixed6", "mixed5", "conv3", "conv2")
     conv_classifier = True
     released_only_prefixes = ("AuxLogits.", "Mixed_7", "fc.")
 
-    def __init__(self, width: float, map_stride: int) -> None:
+    def __init__(self, width: float, map_stride: int, padded: bool = False) -> None:
         super().__init__()
         self.width = width
         c32, c64, c80, c192 = (scaled(channels, width) for channels in (32, 64, 80, 192))
         self.Conv2d_1a_3x3 = ConvUnit(3, c32, 3, stride=2, padding=1)
-        self.Conv2d_2a_3x3 = ConvUnit(c32, c32, 3)
+        self.Conv2d_2a_3x3 = ConvUnit(c32, c32, 3, padding=int(padded))
         self.Conv2d_2b_3x3 = ConvUnit(c32, c64, 3, padding=1)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
         self.Conv2d_3b_1x1 = ConvUnit(c64, c80, 1)
-        self.Conv2d_4a_3x3 = ConvUnit(c80, c192, 3)
+        self.Conv2d_4a_3x3 = ConvUnit(c80, c192, 3, padding=int(padded))
         self.maxpool2 = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
         self.Mixed_5b = Mixed5(c192, 32, width)
         self.Mixed_5c = Mixed5(self.Mixed_5b.out_channels, 64, width)
@@ -48,6 +51,8 @@ class InceptionV3(Trunk):
         self.Mixed_6d = Mixed6(self.Mixed_6c.out_channels, 160, width)
         self.Mixed_6e = Mixed6(self.Mixed_6d.out_channels, 192, width)
         self.out_channels = self.Mixed_6e.out_channels
+        channels = (c64, c80, c192, self.Mixed_5d.out_channels, self.out_channels)
+        self.stage_channels = dict(zip(self.stage_names, channels, strict=True))
         xavier_uniform(self)
 
     def walk(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -25,6 +25,7 @@ class ResNet50(Trunk):
     """Stages at 224 px, width 1: stem 64 @ 112, layer1 256 @ 56, layer2 512 @ 28, layer3 1024, layer4 2048 @ map."""
 
     stage_names = ("stem", "layer1", "layer2", "layer3", "layer4")
+    decoder_skips = ("layer3", "layer2", "layer1", "stem")
     head_rate_prefixes = ("layer4.",)
     released_only_prefixes = ("fc.",)
     released_classifiers: ClassVar = {"fc.weight": "head.classifier.weight", "fc.bias": "head.classifier.bias"}
@@ -42,6 +43,8 @@ class ResNet50(Trunk):
         self.layer3 = _stage(planes[1] * EXPANSION, planes[2], blocks=6, stride=map_stride // 8)
         self.layer4 = _stage(planes[2] * EXPANSION, planes[3], blocks=3, stride=1)
         self.out_channels = planes[3] * EXPANSION
+        channels = (stem, *(base * EXPANSION for base in planes))
+        self.stage_channels = dict(zip(self.stage_names, channels, strict=True))
         he_normal(self, "fan_out")
         for block in self.modules():
             if isinstance(block, Bottleneck):

@@ -24,6 +24,8 @@ class VGG16(Trunk):
     """Stages at 224 px, width 1: conv1 64 @ 224, conv2 128 @ 112, conv3 256 @ 56, conv4 512 @ 28, conv5 512 @ map."""
 
     stage_names = ("conv1", "conv2", "conv3", "conv4", "conv5")
+    decoder_skips = ("conv3", "conv2")  # conv1 has the image's resolution, and is no skip of the released decoder
+    decoder_centre = True
     released_only_prefixes = ("classifier.",)
 
     def __init__(self, width: float, map_stride: int) -> None:
@@ -43,6 +45,8 @@ class VGG16(Trunk):
             self.stage_ends.append(len(layers))
         self.features = nn.Sequential(*layers)
         self.out_channels = channels
+        widths = (scaled(block[-1], width) for block in BLOCKS)
+        self.stage_channels = dict(zip(self.stage_names, widths, strict=True))
         # Nothing restores the scale of activations here, and fan-out halves it wherever channels double.
         he_normal(self, "fan_in")
 

@@ -81,7 +81,7 @@ const char *signature_of(void (*)(Arguments...)) {
 #define KERNEL_NAMES(X)                                                                                        \
     X(quantise_float) X(quantise_double) X(cut_rows) X(join_intervals) X(merge_classes) X(fill_holes)          \
     X(class_attributes) X(empty_levels) X(box_levels) X(invalid_float) X(invalid_double) X(histogram_float)    \
-    X(histogram_double) X(resize_axis) X(normalise_maps) X(clip_scores) X(reverse_without_barrier)              \
+    X(histogram_double) X(resize_axis) X(normalise_maps) X(clip_scores) X(clip_sound_maps) X(reverse_without_barrier)              \
     X(reverse_with_barrier) X(barrier_for_some) X(lanes_that_part) X(stray_write)
 #endif
 

@@ -70,7 +70,11 @@ def score_maps(device: Device, raw: Any, size: int | Sequence[int], order: str, 
         scores = _resized(device, _normalised(device, maps), height, width, interpolation, blocks)
         device.launch("clip_scores", blocks, THREADS, scores, np.int64(scores.size))
         return scores
-    return _normalised(device, _resized(device, maps, height, width, interpolation, blocks))
+    resized = _resized(device, maps, height, width, interpolation, blocks)
+    if order == "as-is":
+        device.launch("clip_sound_maps", len(resized), THREADS, resized, np.int64(resized[0].size))
+        return resized
+    return _normalised(device, resized)
 
 
 def _normalised(device: Device, maps: Any) -> Any:

@@ -55,3 +55,15 @@ extern "C" __global__ void clip_scores(double *maps, i64 total) {
         maps[index] = value < 0.0 ? 0.0 : value > 1.0 ? 1.0 : value;
     }
 }
+
+// Each map cut off to [0, 1], in place; zero if a value is not finite.
+extern "C" __global__ void clip_sound_maps(double *maps, i64 pixels) {
+    maps += (size_t)blockIdx.x * pixels;
+    int unsound = 0;
+    for (i64 index = threadIdx.x; index < pixels; index += blockDim.x) unsound |= maps[index] - maps[index] != 0.0;
+    unsound = __syncthreads_or(unsound);
+    for (i64 index = threadIdx.x; index < pixels; index += blockDim.x) {
+        const double value = unsound ? 0.0 : maps[index];
+        maps[index] = value < 0.0 ? 0.0 : value > 1.0 ? 1.0 : value;
+    }
+}
