@@ -306,9 +306,12 @@ def test_a_layer_of_some_scales_changes_their_cells_alone() -> None:
     edit("methods/cam.yaml", lambda text: text + layer)
     touched = changed(before)
     assert touched
+    apart = {f"{name}.json" for name in available_methods() if load_method(name)["code"] == "fcam"}
     assert touched == {
-        path for path in before if path.split("/")[3] == "train" and path.split("/")[1] in ("smoke", "photos")
-    }, "and those of the methods that inherit"
+        path
+        for path in before
+        if path.split("/")[3] == "train" and path.split("/")[1] in ("smoke", "photos") and Path(path).name not in apart
+    }, "and those of the methods that inherit, which F-CAM's do not"
 
 
 def test_a_stride_of_one_data_set_changes_its_cells_alone() -> None:

@@ -137,7 +137,7 @@ def load_method(name: str) -> dict[str, Any]:
         raise ParameterError(
             f"params/methods/{name}.yaml: scales names {unknown[0]!r}; there is {', '.join(all_scales())}"
         )
-    _check_references(name, settings)
+    _check_classifier(name, settings.setdefault("classifier", None))
     parent = settings.pop("inherits", None)
     if parent is not None:
         if parent == name or not (PARAMS / "methods" / f"{parent}.yaml").is_file():
@@ -153,25 +153,15 @@ def load_method(name: str) -> dict[str, Any]:
     return settings
 
 
-def _check_references(method: str, settings: dict[str, Any]) -> None:
-    where = f"params/methods/{method}.yaml"
-    classifier = settings.setdefault("classifier", None)
-    if classifier is not None:
-        path = PARAMS / "methods" / f"{classifier}.yaml"
-        other = load_yaml(path, "method") if classifier != method and path.is_file() else {}
-        if not other.get("trained") or "classifier" in other:
-            raise ParameterError(
-                f"{where}: classifier {classifier!r} is no other method that trains a network of its own; "
-                f"name one of {', '.join(available_methods())}"
-            )
-    if "datasets" not in settings:
+def _check_classifier(method: str, classifier: str | None) -> None:
+    if classifier is None:
         return
-    known = {name for scale in all_scales() for name in load_scale(scale).stand_ins}
-    unknown = sorted(set(settings["datasets"]) - known)
-    if unknown:
+    path = PARAMS / "methods" / f"{classifier}.yaml"
+    other = load_yaml(path, "method") if classifier != method and path.is_file() else {}
+    if not other.get("trained") or "classifier" in other:
         raise ParameterError(
-            f"{where}: datasets names {unknown[0]!r}, which no scale has a stand-in for; "
-            f"there is {', '.join(sorted(known))}"
+            f"params/methods/{method}.yaml: classifier {classifier!r} is no other method that trains a network of its "
+            f"own; name one, such as cam"
         )
 
 

@@ -41,7 +41,7 @@ def grey_levels(maps: torch.Tensor) -> torch.Tensor:
 
 
 def otsu_thresholds(levels: torch.Tensor) -> torch.Tensor:
-    """Otsu's threshold (1979) of each image, (B,) int64: the level whose split has the largest variance between classes.
+    """Otsu's threshold (1979) of each image, (B,) int64: the level whose split has the largest between-class variance.
 
     levels (B, H, W) int64 in [0, 255]; what lies above the threshold is foreground. Of equal variances the lowest level
     counts, as in OpenCV. An image of one level has none, and gets 0.

@@ -44,7 +44,8 @@ def build(
 
     width scales every channel count of trunk and neck, each to the nearest multiple of 8 and at least 8; at 1.0 the
     trunk has torchvision's parameters. map_stride is input over map size: 16 gives 14 × 14 maps at 224 px, 8 gives
-    28 × 28. padded, for InceptionV3 alone, pads its stem as F-CAM's released code does (29 × 29). pretrained is a `.safetensors` or `.pth` file of torchvision's weights, or one that `save_model` wrote.
+    28 × 28. padded, for InceptionV3 alone, pads its stem as F-CAM's released code does (29 × 29). pretrained is a
+    `.safetensors` or `.pth` file of torchvision's weights, or one that `save_model` wrote.
     Raises ParameterError for an unknown name or a value out of range, DataError for weights that do not fit.
     """
     _check_name("backbone", backbone, backbone_names())
