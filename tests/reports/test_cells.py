@@ -252,3 +252,54 @@ def test_table_code_loads_no_heavy_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+DERIVED = replace(
+    SPEC,
+    rows=(
+        Row("one", "one", "cam"),
+        Row("three", "three", "cam"),
+        Row("centre", "centre", "centre"),
+        Row("best", best_of=("one", "three")),
+        Row("gain", difference=("three", "one")),
+        Row("over centre", difference=("one", "centre")),
+    ),
+)
+
+
+def test_derived_rows_are_worked_out_column_by_column_and_need_no_score_of_their_own() -> None:
+    """Row three is 2 above one on backbone a and 3 below it on b, and its seeds spread in another way."""
+    view = replace(VIEW, methods={"one", "three", "centre"})
+    shift = {"a": [1.0, 2.0, 3.0], "b": [-3.0, -3.0, -3.0]}
+
+    def lookup(key: CellKey) -> float:
+        return score(key) + (shift[key.backbone][key.seed] if key.method == "three" else 0.0)
+
+    spec = DERIVED
+    assert {key.method for key in required_cells(spec, view)} == {"one", "three", "centre"}
+    cells = evaluate(spec, view, lookup)
+    by_place = {(cell.row, cell.column): cell for cell in cells}
+    assert [by_place[row, "birds PxAP A"].value for row in ("one", "three", "best")] == [
+        pytest.approx(10 + 5 / 3),
+        pytest.approx(12 + 5 / 3),
+        pytest.approx(12 + 5 / 3),
+    ]
+    assert by_place["best", "birds PxAP A"].std == by_place["three", "birds PxAP A"].std
+    assert by_place["best", "birds PxAP B"].value == by_place["one", "birds PxAP B"].value
+    # The best mean is that of row one, not the mean of the bests.
+    assert by_place["best", "birds PxAP Mean"].value == by_place["one", "birds PxAP Mean"].value
+    gain = by_place["gain", "birds PxAP A"]
+    assert (gain.value, gain.std, gain.n_seeds) == (pytest.approx(2.0), pytest.approx(1.0), 3)
+    assert by_place["gain", "birds PxAP Mean"].value == pytest.approx(-0.5)
+    assert (gain.method, gain.attribution, gain.status) == ("", "", "measured")
+    # A method without a network has one seed: means are subtracted, and there is no spread.
+    over = by_place["over centre", "birds PxAP A"]
+    assert (over.value, over.std, over.n_seeds) == (pytest.approx(10 + 5 / 3 - 11), None, 1)
+
+
+def test_a_derived_row_has_the_worst_status_of_its_rows() -> None:
+    rows = (Row("one", "one", "cam"), Row("two", "two", "cam"), Row("q", published_only=True))
+    spec = replace(SPEC, rows=(*rows, Row("best", best_of=("one", "two")), Row("gain", difference=("one", "q"))))
+    cells = evaluate(spec, VIEW, score)
+    assert {cell.status for cell in cells if cell.row == "best"} == {"missing"}
+    assert {cell.status for cell in cells if cell.row == "gain"} == {"published-only"}

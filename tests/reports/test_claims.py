@@ -232,6 +232,22 @@ def test_a_report_without_a_column_is_refused(tmp_path: Path) -> None:
         read_report(path)
 
 
+def test_a_report_of_repeated_timings_gives_their_number_in_place_of_seeds(tmp_path: Path) -> None:
+    text = """
+      - left: {report: fcam_tableF4.csv, select: {row: ours, backbone: resnet50}}
+        operator: less
+        right: {report: fcam_tableF4.csv, select: {row: Mean, backbone: resnet50}}
+"""
+    path = tmp_path / "fcam_tableF4.csv"
+    header = "row,backbone,method,attribution,value,std,repeats,published,status\n"
+    path.write_text(header + "ours,resnet50,,,18.0,1.0,4,18.5,measured\nMean,resnet50,,,37.0,,,37.4,measured\n")
+    found = evaluate_claims(load_claims(claims_file(tmp_path, text)), VIEW, {path.name: read_report(path)})[0]
+    assert (found.verdict, found.findings[0].noise, found.findings[0].left.n_seeds) == ("holds", 1.0, 4)
+    path.write_text(header.replace("repeats,", ""))
+    with pytest.raises(DataError, match="no column repeats"):
+        read_report(path)
+
+
 def test_an_explanation_of_a_scale_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="'smal' is no scale of explanation; did you mean 'small'"):
         load_claims(claims_file(tmp_path, ONE, more="    explanation: {smal: a slip}\n"))
@@ -254,6 +270,7 @@ def test_the_csv_has_a_line_a_claim_and_one_a_comparison(tmp_path: Path) -> None
     found = evaluate_claims(load_claims(path), VIEW, {TABLE: lines})
     claim, comparison = csv.DictReader(io.StringIO(claims_csv(found)))
     assert list(claim) == list(CLAIM_FIELDS)
+    assert [line["paper"] for line in (claim, comparison)] == ["calm", "calm"]
     assert (claim["claim"], claim["comparison"], claim["verdict"], claim["explanation"]) == (
         "one",
         "",
@@ -266,7 +283,7 @@ def test_the_csv_has_a_line_a_claim_and_one_a_comparison(tmp_path: Path) -> None
         "tableB.cells.csv: row=CALM_EM + Y > by 5: row=CALM_EM (dataset=CUB, backbone=resnet50)"
     )
     page = claims_markdown(found, VIEW)
-    assert "## one: undecided" in page and "Why: tiny data" in page and "not shown" not in page
+    assert "## calm, one: undecided" in page and "Why: tiny data" in page and "not shown" not in page
 
 
 def test_the_claims_of_calm_hold_for_the_numbers_that_it_prints() -> None:

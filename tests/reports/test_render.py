@@ -197,6 +197,14 @@ def test_terminal_table_is_aligned_and_names_what_it_leaves_out(tmp_path: Path) 
     )
 
 
+def test_quoted_rows_bring_no_column_back_that_the_scale_lacks(tmp_path: Path) -> None:
+    spec = replace(SPEC, rows=(*SPEC.rows, Row("quoted", published_only=True)))
+    write_table(spec, evaluate(spec, VIEW, score), VIEW, tmp_path / "tableX.csv")
+    text = terminal_table(tmp_path / "tableX.csv")
+    assert "quoted  published-only  published-only  published-only\n" in text
+    assert text.endswith("not-in-scale: Things Acc A\n")
+
+
 @pytest.mark.parametrize("backbones", [["resnet50"], ["vgg16", "inceptionv3", "resnet50"]])
 def test_table_b_fits_a_terminal(tmp_path: Path, backbones: list[str]) -> None:
     spec = load_spec(TABLE_B)

@@ -153,6 +153,22 @@ def test_input_files_are_everything_the_definition_is_read_from(made_up: Callabl
         ({"rows": [{"label": "one"}]}, ["x.yaml", "rows.0", "method"]),
         ({"rows": [{"label": "one", "method": "m", "attribution": "a", "extra": True}]}, ["rows.0", "source"]),
         ({"threshold": "best"}, ["threshold", "best"]),
+        (
+            {"rows": [{"label": "best", "best_of": ["one"]}, {"label": "one", "published_only": True}]},
+            ["row above 'one' is not in the table"],
+        ),
+        (
+            {"rows": [{"label": "one", "published_only": True}, {"label": "best", "best_of": ["oen"]}]},
+            ["'oen'", "did you mean 'one'"],
+        ),
+        (
+            {"rows": [{"label": "one", "published_only": True}, {"label": "d", "difference": ["one"]}]},
+            ["rows.1.difference"],
+        ),
+        (
+            {"rows": [{"label": "one", "published_only": True}, {"label": "d", "best_of": ["one"], "method": "m"}]},
+            ["row 'd' has best_of and method; keep one of them"],
+        ),
         ({"rows": [{"label": "one", "published_only": True}] * 2}, ["row 'one' is given twice"]),
         ({"published": "row,Birds A\noen,1.0\n"}, ["x.published.csv", "'oen'", "did you mean 'one'"]),
         ({"published": "row,Birds a\none,1.0\n"}, ["x.published.csv", "'Birds a'", "did you mean 'Birds A'"]),

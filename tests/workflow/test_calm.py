@@ -69,7 +69,7 @@ def test_removal_has_every_share_of_every_line_and_place(complete: Any) -> None:
 
 def test_every_claim_has_a_verdict_or_says_what_it_lacks(complete: Any) -> None:
     found = lines(complete.root / "reports/claims.csv")
-    claims = [line for line in found if not line["comparison"]]
+    claims = [line for line in found if line["paper"] == "calm" and not line["comparison"]]
     assert [line["claim"] for line in claims] == [
         claim["id"] for claim in definition(complete.root, "claims")["claims"]
     ]

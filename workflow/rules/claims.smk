@@ -1,20 +1,20 @@
-"""Needs: the reports that params/papers/calm/claims.yaml names.
+"""Needs: the reports that params/papers/*/claims.yaml name.
 
-Makes: reports/<scale>/claims.{csv,md}, a verdict on each claim of the paper, and the same without <scale>.
+Makes: reports/<scale>/claims.{csv,md}, a verdict on each claim of the papers, and the same without <scale>.
 """
 
 
 rule check_claims:
     input:
         settings=inputs.table_settings(SCALE, "claims"),
-        claims=inputs.CLAIMS,
+        claims=claims_files(),
         reports=inputs.claim_reports,
         code=inputs.code(roots.claims_roots),
     output:
         verdicts=report(
             "reports/{scale}/claims.csv",
             caption="../report/claims.rst",
-            category="CALM",
+            category="Claims",
             labels={"table": "claims", "scale": "{scale}"},
         ),
         markdown="reports/{scale}/claims.md",
@@ -38,7 +38,7 @@ use rule check_claims as check_claims_of_configured_scale with:
         verdicts=report(
             "reports/claims.csv",
             caption="../report/claims.rst",
-            category="CALM",
+            category="Claims",
             labels={"table": "claims", "scale": SCALE},
         ),
         markdown="reports/claims.md",

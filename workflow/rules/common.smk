@@ -10,6 +10,7 @@ from wsol.config import paths, roots
 from wsol.config.yamlfile import check_configuration
 from wsol.locations import raw_data_root
 from wsol.reports.catalogue import table_specs
+from wsol.reports.claims_spec import claims_files
 from wsol.runner import hand_to_jobs
 from wsol.workflow import inputs
 from wsol.workflow.targets import Targets

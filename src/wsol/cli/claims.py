@@ -1,4 +1,4 @@
-"""Check a paper's claims against the reports of a scale: a CSV and a Markdown page with a verdict on each."""
+"""Check the papers' claims against the reports of a scale: a CSV and a Markdown page with a verdict on each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wsol.reports.claims_text import claims_csv, claims_markdown
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol claims", description=__doc__)
-    result.add_argument("--claims", type=Path, required=True, help="params/papers/<paper>/claims.yaml")
+    result.add_argument("--claims", type=Path, nargs="+", required=True, help="params/papers/<paper>/claims.yaml")
     result.add_argument("--settings", type=Path, required=True, help="resolved settings of the scale (JSON)")
     result.add_argument("--reports", type=Path, nargs="*", default=[], help="reports of this scale that there are")
     result.add_argument("--out", type=Path, required=True, help="verdicts (CSV)")
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
-    claims = load_claims(arguments.claims)
+    claims = [claim for path in arguments.claims for claim in load_claims(path)]
     view = ScaleView.from_settings(read_json(arguments.settings))
     with Job(
         layer="reports",
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         job.run.summary({f"claims/{verdict}": count for verdict, count in tally.items()})
         print(f"wrote {arguments.out}: " + ", ".join(f"{count} {verdict}" for verdict, count in tally.items()))
         for each in found:
-            print(f"  {each.verdict:<9} {each.claim.id}: {each.reason}")
+            print(f"  {each.verdict:<9} {each.claim.paper}/{each.claim.id}: {each.reason}")
     return 0
 
 

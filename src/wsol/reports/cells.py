@@ -119,7 +119,7 @@ def required_cells(spec: TableSpec, view: ScaleView) -> list[CellKey]:
     keys: dict[CellKey, None] = {}
     for row in spec.rows:
         for column in spec.columns:
-            if not column.parts and _status(row, column, view) == MEASURED:
+            if not column.parts and not row.derived_from and _status(row, column, view) == MEASURED:
                 keys.update(dict.fromkeys(_keys(row, column, view)))
     return list(keys)
 
@@ -128,14 +128,18 @@ def evaluate(spec: TableSpec, view: ScaleView, lookup: Lookup) -> list[Cell]:
     """All cells of the table, row by row; `lookup` gives a score in percent, or None where there is none.
 
     A value is the mean over the scale's seeds. A mean column averages its parts seed by seed at full precision, so
-    that its spread over seeds is that of the mean. A cell lacking the score of any seed is missing.
+    that its spread over seeds is that of the mean. A cell lacking the score of any seed is missing. A derived row is
+    worked out column by column, means included: the mean of a best-of row is the largest mean, as papers print it.
     """
     lookup = functools.cache(lookup)
     cells: list[Cell] = []
+    done: dict[str, dict[str, _Scores]] = {}
     for row in spec.rows:
-        scores: dict[str, _Scores] = {}
+        scores = done.setdefault(row.label, {})
         for column in spec.columns:
-            if column.parts:
+            if row.derived_from:
+                scores[column.name] = _derive(row, [done[name][column.name] for name in row.derived_from])
+            elif column.parts:
                 scores[column.name] = _average([scores[part] for part in column.parts])
             else:
                 scores[column.name] = _measure(row, column, view, lookup)
@@ -242,6 +246,19 @@ def _average(parts: Sequence[_Scores]) -> _Scores:
         return _Scores(worst, {})
     # All parts belong to one row, hence to one method and one list of seeds.
     return _Scores(MEASURED, {seed: _mean([part.by_seed[seed] for part in parts]) for seed in parts[0].by_seed})
+
+
+def _derive(row: Row, scores: Sequence[_Scores]) -> _Scores:
+    worst = max((each.status for each in scores), key=STATUSES.index)
+    if worst != MEASURED:
+        return _Scores(worst, {})
+    if row.best_of:
+        return max(scores, key=lambda each: _mean(list(each.by_seed.values())))
+    first, second = (each.by_seed for each in scores)
+    if first.keys() == second.keys():
+        return _Scores(MEASURED, {seed: first[seed] - second[seed] for seed in first})
+    # A method without a network has one seed, another as many as the scale: no pairs to subtract.
+    return _Scores(MEASURED, {TRAINING_FREE_SEED: _mean(list(first.values())) - _mean(list(second.values()))})
 
 
 def _mean(values: Sequence[float]) -> float:

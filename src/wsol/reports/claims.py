@@ -1,4 +1,4 @@
-"""reports/claims.csv: each claim of a paper, compared value by value, with its verdict here and in print.
+"""reports/claims.csv: each claim of the papers, compared value by value, with its verdict here and in print.
 
 A comparison has an excess e, how far it is beyond its margin m: left − right − m (greater), right − left − m (less),
 m − |left − right| (equal). It holds where e > noise, fails where e < −noise, and is undecided between, or where a value
@@ -106,7 +106,7 @@ def _first(reasons: Iterable[str]) -> list[str]:
 
 
 def _claim(claim: Claim, view: ScaleView, reports: Mapping[str, Report | None]) -> ClaimFinding:
-    where = f"claim {claim.id!r}"
+    where = f"claim {claim.id!r} of {claim.paper}"
     findings = tuple(
         compare(each, read_side(each.left, view, reports, where), read_side(each.right, view, reports, where))
         for each in claim.comparisons

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wsol.errors import DataError, ParameterError
 from wsol.reports.cells import MEASURED, MISSING, NOT_IN_SCALE, ScaleView
-from wsol.reports.claims_spec import REPORT_COLUMNS, TABLE_COLUMNS, Side, text_of
+from wsol.reports.claims_spec import COUNT_COLUMNS, REPORT_COLUMNS, TABLE_COLUMNS, Side, text_of
 from wsol.reports.removal import BY_DEFINITION
 
 COUNTED = (MEASURED, BY_DEFINITION)
@@ -37,7 +37,7 @@ def read_report(path: str | Path) -> Report:
         lines = list(reader)
     lacking = [
         name
-        for name in (*REPORT_COLUMNS.get(path.name, TABLE_COLUMNS), "value", "std", "n_seeds", "status")
+        for name in (*REPORT_COLUMNS.get(path.name, TABLE_COLUMNS), "value", "std", _count(path.name), "status")
         if name not in (reader.fieldnames or ())
     ]
     if lacking:
@@ -90,7 +90,11 @@ def _reading(line: Mapping[str, str], side: Side) -> Reading:
     if line["status"] not in COUNTED or not line["value"]:
         status = line["status"] or MISSING
         return Reading(published=published, lacking=f"{side.text} is {status}", in_scale=status != NOT_IN_SCALE)
-    return Reading(_number(line["value"]), _number(line["std"]), int(line["n_seeds"] or 0), published)
+    return Reading(_number(line["value"]), _number(line["std"]), int(line[_count(side.report)] or 0), published)
+
+
+def _count(report: str) -> str:
+    return COUNT_COLUMNS.get(report, "n_seeds")
 
 
 def _number(text: str) -> float | None:

@@ -22,8 +22,11 @@ TABLE_COLUMNS = ("row", "column", "dataset", "backbone", "method", "attribution"
 REPORT_COLUMNS = {
     "cues.csv": ("dataset", "backbone", "method", "attribution", "differing_parts"),
     "remove_and_classify.csv": ("dataset", "backbone", "method", "attribution", "k"),
+    "fcam_tableF4.csv": ("row", "backbone", "method", "attribution"),
 }
 """The columns that say which value a line holds; those of a table `<table>.cells.csv` are TABLE_COLUMNS."""
+COUNT_COLUMNS = {"fcam_tableF4.csv": "repeats"}
+"""What a report's values are means or medians over, where these are not seeds (`n_seeds`)."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Comparison:
 class Claim:
     """`published`: what the paper finds, where it prints no number; `explanation`: by scale."""
 
+    paper: str
     id: str
     statement: str
     source: str
@@ -72,13 +76,19 @@ class Claim:
     explanation: Mapping[str, str]
 
 
+def claims_files() -> list[str]:
+    """The claims of every paper, params/papers/<paper>/claims.yaml."""
+    return [str(path) for path in sorted((PARAMS / "papers").glob("*/claims.yaml"))]
+
+
 def load_claims(path: str | Path) -> tuple[Claim, ...]:
     """Raises ParameterError, naming claim and nearest known name, for a report, column or value that cannot exist."""
     path = Path(path)
     tables = {f"{name}{TABLE}": file for name, file in table_specs().items()}
     known_values = functools.cache(lambda report: _known_values(tables.get(report)))
     claims = []
-    for entry in load_yaml(path, "claims")["claims"]:
+    content = load_yaml(path, "claims")
+    for entry in content["claims"]:
         where = f"{path}: claim {entry['id']!r}"
         comparisons = tuple(each for part in entry["compare"] for each in _expand(part, where))
         for comparison in comparisons:
@@ -88,6 +98,7 @@ def load_claims(path: str | Path) -> tuple[Claim, ...]:
             _must_be_known(scale, all_scales(), "scale of explanation", where)
         claims.append(
             Claim(
+                paper=content["paper"],
                 id=entry["id"],
                 statement=entry["statement"],
                 source=entry["source"],

@@ -1,4 +1,4 @@
-"""The verdicts on a paper's claims as files: CSV with a line a claim and a line a comparison, and Markdown to read."""
+"""The verdicts on the papers' claims as files: CSV with a line a claim and one a comparison, and Markdown to read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from wsol.reports.markdown import escape
 from wsol.reports.text import stored
 
 CLAIM_FIELDS = (
+    "paper",
     "claim",
     "statement",
     "rule",
@@ -42,6 +43,7 @@ def claims_csv(found: Sequence[ClaimFinding]) -> str:
     for each in found:
         writer.writerow(
             {
+                "paper": each.claim.paper,
                 "claim": each.claim.id,
                 "statement": each.claim.statement,
                 "rule": each.claim.rule,
@@ -52,7 +54,8 @@ def claims_csv(found: Sequence[ClaimFinding]) -> str:
                 "explanation": each.explanation,
             }
         )
-        writer.writerows({"claim": each.claim.id, **_line(finding)} for finding in each.findings)
+        named = {"paper": each.claim.paper, "claim": each.claim.id}
+        writer.writerows({**named, **_line(finding)} for finding in each.findings)
     return text.getvalue()
 
 
@@ -60,12 +63,18 @@ def claims_markdown(found: Sequence[ClaimFinding], view: ScaleView) -> str:
     """A table of the claims, then a section each with what was compared."""
     purpose = f" ({view.purpose})" if view.purpose else ""
     lines = [f"# Claims at scale {view.name}", "", f"Measured at scale {view.name}{purpose}.", ""]
-    lines += ["| claim | here | in the paper | comparisons |", "|---|---|---|---|"]
+    lines += ["| paper | claim | here | in the paper | comparisons |", "|---|---|---|---|---|"]
     for each in found:
-        cells = (each.claim.statement, each.verdict, each.published_verdict, each.reason)
+        cells = (each.claim.paper, each.claim.statement, each.verdict, each.published_verdict, each.reason)
         lines.append(f"| {' | '.join(map(escape, cells))} |")
     for each in found:
-        lines += ["", f"## {each.claim.id}: {each.verdict}", "", f"{each.claim.statement} ({each.claim.source})", ""]
+        lines += [
+            "",
+            f"## {each.claim.paper}, {each.claim.id}: {each.verdict}",
+            "",
+            f"{each.claim.statement} ({each.claim.source})",
+            "",
+        ]
         if each.explanation:
             lines += [f"Why: {each.explanation}", ""]
         lines += ["| comparison | left | right | noise | verdict | published |", "|---|---|---|---|---|---|"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wsol.errors import DataError
 from wsol.files import write_text
-from wsol.reports.cells import CELL_FIELDS, NOT_IN_SCALE, Cell, ScaleView, column_header
+from wsol.reports.cells import CELL_FIELDS, NOT_IN_SCALE, PUBLISHED_ONLY, Cell, ScaleView, column_header
 from wsol.reports.latex import latex
 from wsol.reports.markdown import markdown
 from wsol.reports.spec import TableSpec
@@ -60,13 +60,18 @@ def cells_csv(cells: Sequence[Cell]) -> str:
 
 
 def terminal_table(csv_path: str | Path) -> str:
-    """Aligned text of a <table>.csv. Columns that the scale lacks altogether are named below, not shown."""
+    """Aligned text of a <table>.csv. Columns that the scale lacks altogether are named below, not shown.
+
+    Rows quoted from other papers have no number of ours in any column, so they keep none.
+    """
     with open(csv_path, encoding="utf-8", newline="") as stream:
         header, *lines = list(csv.reader(stream))
     if header[:2] != [SCALE, ROW] or not lines:
         raise DataError(f"{csv_path}: not a table of this project; delete it and make it again")
     shown = [1] + [
-        index for index in range(2, len(header)) if any(line[index] not in (NOT_IN_SCALE, "") for line in lines)
+        index
+        for index in range(2, len(header))
+        if any(line[index] not in (NOT_IN_SCALE, PUBLISHED_ONLY, "") for line in lines)
     ]
     titles = ["", *(header[index] for index in shown[1:])]
     groups, labels = zip(*(_split_title(title) for title in titles), strict=True)

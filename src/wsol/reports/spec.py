@@ -36,6 +36,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
+    """One row. With `best_of` or `difference`, the labels of rows above it, it is worked out and measures nothing."""
+
     label: str
     method: str = ""
     attribution: str = ""
@@ -43,6 +45,12 @@ class Row:
     extra: bool = False
     published_only: bool = False
     source: str | None = None
+    best_of: tuple[str, ...] = ()
+    difference: tuple[str, ...] = ()
+
+    @property
+    def derived_from(self) -> tuple[str, ...]:
+        return self.best_of or self.difference
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,8 @@ def load_spec(path: str | Path) -> TableSpec:
     path = Path(path)
     settings = load_yaml(path, "table")
     columns = _columns(settings, path)
-    rows = tuple(Row(**row) for row in settings["rows"])
+    rows = _rows(settings, path)
     _refuse_duplicates((column.name for column in columns), "column", path)
-    _refuse_duplicates((row.label for row in rows), "row", path)
     row_names, column_names = [row.label for row in rows], [column.name for column in columns]
     published = _load_published(path.parent / settings["published"], row_names, column_names)
     errata: dict[Place, Erratum] = {}
@@ -113,6 +120,20 @@ def input_files(path: str | Path) -> list[str]:
     settings = load_yaml(path, "table")
     beside = [settings[key] for key in ("published", "errata") if key in settings]
     return [str(path), *(str(path.parent / name) for name in beside)]
+
+
+def _rows(settings: Mapping[str, Any], path: Path) -> tuple[Row, ...]:
+    rows = tuple(
+        Row(**row | {name: tuple(row.get(name, ())) for name in ("best_of", "difference")}) for row in settings["rows"]
+    )
+    _refuse_duplicates((row.label for row in rows), "row", path)
+    for index, row in enumerate(rows):
+        others = [name for name in ("best_of", "difference", "published_only", "method") if getattr(row, name)]
+        if row.derived_from and len(others) > 1:
+            raise ParameterError(f"{path}: row {row.label!r} has {' and '.join(others)}; keep one of them")
+        for name in row.derived_from:
+            _must_be_known(name, [above.label for above in rows[:index]], "row above", path)
+    return rows
 
 
 def _columns(settings: Mapping[str, Any], path: Path) -> tuple[Column, ...]:

@@ -25,14 +25,13 @@ from wsol.reports import removal
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView, required_cells
 from wsol.reports.cells import score_path as table_score_path
-from wsol.reports.claims_spec import load_claims, reports_of
+from wsol.reports.claims_spec import claims_files, load_claims, reports_of
 from wsol.reports.cues import required as required_cues
 from wsol.reports.spec import input_files, load_spec
 from wsol.search.trial import draw_name
 from wsol.workflow.code import code_digest
 
 REMOVAL = "params/papers/calm/remove_and_classify.yaml"
-CLAIMS = "params/papers/calm/claims.yaml"
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
 
@@ -151,7 +150,8 @@ def removal_counts(configured: str) -> InputFunction:
 def claim_reports(wildcards: Wildcards) -> list[str]:
     """The reports that the claims read, of the scale in the path or of the configured one: those that a rule makes."""
     folder = f"reports/{wildcards.scale}" if hasattr(wildcards, "scale") else "reports"
-    return [f"{folder}/{name}" for name in reports_of(load_claims(CLAIMS))]
+    claims = [claim for path in claims_files() for claim in load_claims(path)]
+    return [f"{folder}/{name}" for name in reports_of(claims)]
 
 
 def released_metadata(wildcards: Wildcards) -> list[str]:
