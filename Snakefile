@@ -25,6 +25,7 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/removal.smk"
 include: "workflow/rules/cues.smk"
 include: "workflow/rules/reports.smk"
+include: "workflow/rules/fcam.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 

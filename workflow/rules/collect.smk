@@ -82,6 +82,7 @@ rule figures_of_papers:
 rule all_reports:
     input:
         TARGETS.tables,
+        TARGETS.network_tables,
         TARGETS.cue_table,
         TARGETS.pictures,
         TARGETS.removal_reports,

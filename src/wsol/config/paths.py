@@ -73,5 +73,9 @@ def cues_path(cell: Cell, attribution: str) -> str:
     return f"results/{cell.scale}/cues/{cell.folder}/{attribution}.json"
 
 
+def timing_path(scale: str, backbone: str) -> str:
+    return f"results/{scale}/timing/{backbone}.json"
+
+
 def parameters_path(scale: str, layer: str, name: str) -> str:
     return f"results/{scale}/params/{layer}/{name}.json"

@@ -20,6 +20,7 @@ from wsol.config.figures import figure_settings
 from wsol.config.initial import source_cell
 from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
 from wsol.config.searched import searched_layer
+from wsol.config.timing import timing_settings
 from wsol.config.yamlfile import PARAMS, check, load_yaml
 from wsol.errors import ParameterError
 from wsol.files import canonical_json, write_json_if_changed
@@ -215,6 +216,8 @@ def settings_of(path: str) -> dict[str, Any]:
             return cue_settings(scale, dataset, method, attribution)
         case "figures", [figure]:
             return figure_settings(scale, figure)
+        case "timing", [backbone]:
+            return timing_settings(scale, backbone)
         case "reports", [_]:
             return load_scale(scale).as_view_settings()
         case "search", names:

@@ -5,11 +5,12 @@ The workflow turns them into input files and the job records them in its sidecar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wsol.config.cues import cue_module
 from wsol.config.scale import load_dataset, load_method
+from wsol.config.timing import timing_settings
 
 
 def render_roots() -> list[str]:
@@ -98,6 +99,24 @@ def removal_roots(backbone: str, method: str) -> list[str]:
 
 def removal_report_roots() -> list[str]:
     return ["wsol.cli.removal_report"]
+
+
+def timing_roots(scale: str, backbone: str) -> list[str]:
+    """Of the networks and attributions that are timed at a scale (`wsol.config.timing.timing_settings`)."""
+    rows = timing_settings(scale, backbone)["rows"]
+    modules = {f"wsol.models.heads.{row['head']}" for row in rows}
+    modules |= {module for row in rows for module in attribution_modules(row["attribution"])}
+    modules |= {"wsol.models.fcam" for row in rows if row["decoder"]}
+    modules |= {"wsol.attribution.linear_head" for row in rows if row["baseline"] and row["attribution"] != "cam"}
+    return ["wsol.cli.time_maps", f"wsol.models.backbones.{backbone}", *sorted(modules)]
+
+
+def timing_report_roots() -> list[str]:
+    return ["wsol.cli.timing_report"]
+
+
+def architecture_roots(backbones: Iterable[str]) -> list[str]:
+    return ["wsol.cli.architecture", "wsol.models.heads.cam", *(f"wsol.models.backbones.{name}" for name in backbones)]
 
 
 def claims_roots() -> list[str]:

@@ -16,12 +16,14 @@ from wsol.config.initial import classifier_cell, weights_path
 from wsol.config.resolve import environment_file, parameter_file, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.config.search import proxy_source, search_folder
+from wsol.config.timing import definition_files, timed_backbones
 from wsol.data.images import resolve_source
 from wsol.data.prepare import select_source
 from wsol.data.wordnet import find_data_noun
 from wsol.errors import DataError
 from wsol.locations import raw_data_root
 from wsol.reports import removal
+from wsol.reports.architecture import load_architecture
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView, required_cells
 from wsol.reports.cells import score_path as table_score_path
@@ -32,6 +34,7 @@ from wsol.search.trial import draw_name
 from wsol.workflow.code import code_digest
 
 REMOVAL = "params/papers/calm/remove_and_classify.yaml"
+ARCHITECTURE = "params/papers/fcam/tableF2.yaml"
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
 
@@ -152,6 +155,29 @@ def claim_reports(wildcards: Wildcards) -> list[str]:
     folder = f"reports/{wildcards.scale}" if hasattr(wildcards, "scale") else "reports"
     claims = [claim for path in claims_files() for claim in load_claims(path)]
     return [f"{folder}/{name}" for name in reports_of(claims)]
+
+
+def timing_code(wildcards: Wildcards) -> str:
+    return code_digest(*roots.timing_roots(wildcards.scale, wildcards.backbone))
+
+
+def timings(configured: str) -> InputFunction:
+    """The timing of every backbone of the scale that the table of run times has."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        scale = _scale(wildcards, configured)
+        return [paths.timing_path(scale, backbone) for backbone in timed_backbones(scale)]
+
+    return files
+
+
+def timing_definition(wildcards: Wildcards) -> list[str]:
+    return definition_files()
+
+
+def architecture_code(wildcards: Wildcards) -> str:
+    networks = load_architecture(ARCHITECTURE)["networks"]
+    return code_digest(*roots.architecture_roots(network["backbone"] for network in networks))
 
 
 def released_metadata(wildcards: Wildcards) -> list[str]:

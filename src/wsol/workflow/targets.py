@@ -108,6 +108,11 @@ class Targets:
         return [f"reports/{table}.csv" for table in table_specs()]
 
     @property
+    def network_tables(self) -> list[str]:
+        """Tables of the networks themselves, which need no data: layers, and run times."""
+        return ["reports/fcam_tableF2.csv", "reports/fcam_tableF4.csv"]
+
+    @property
     def cues(self) -> list[str]:
         """Cue scores of every row that the scale can measure."""
         view = ScaleView.from_settings(self._view.as_view_settings())

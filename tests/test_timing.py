@@ -1,0 +1,44 @@
+"""Timing by a clock that the test holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsol.timing import seconds
+
+
+class Machine:
+    """Calls take 3 s each, of which the device does 2 s after the call has returned; waiting takes what is left."""
+
+    def __init__(self) -> None:
+        self.now, self.busy_until, self.calls, self.waits = 0.0, 0.0, 0, 0
+
+    def call(self) -> None:
+        self.calls += 1
+        self.now += 1.0
+        self.busy_until = max(self.busy_until, self.now) + 2.0
+
+    def wait(self) -> None:
+        self.waits += 1
+        self.now = max(self.now, self.busy_until)
+
+    def clock(self) -> float:
+        return self.now
+
+
+def test_with_waiting_the_devices_work_counts_and_that_of_before_does_not() -> None:
+    machine = Machine()
+    found = seconds(machine.call, repeats=3, warmups=2, synchronise=machine.wait, clock=machine.clock)
+    assert found == pytest.approx([3.0, 3.0, 3.0])
+    assert (machine.calls, machine.waits) == (5, 6)
+
+
+def test_without_waiting_only_the_launch_counts() -> None:
+    machine = Machine()
+    assert seconds(machine.call, repeats=2, warmups=1, clock=machine.clock) == pytest.approx([1.0, 1.0])
+    assert machine.waits == 0
+
+
+def test_the_real_clock_goes_forward() -> None:
+    (taken,) = seconds(lambda: sum(range(1000)), repeats=1, warmups=0)
+    assert 0 < taken < 10
