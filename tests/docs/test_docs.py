@@ -13,7 +13,7 @@ from wsol.cli.entry import verb_names
 PROJECT = Path(__file__).parents[2]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 TOP = ("src", "tests", "params", "workflow", "profiles", "docs", "benchmarks", "scripts", ".ci")
-LAYERS = {"params", "supersets", "checkpoints", "search", "maps", "scores", "removal", "cues"}
+LAYERS = {"params", "supersets", "checkpoints", "search", "maps", "scores", "removal", "cues", "timing"}
 """Folders of results/<scale>/; everything below data, results, reports and logs is made by the workflow."""
 IN_PAGE = {
     "src/wsol/methods/cutout.py",

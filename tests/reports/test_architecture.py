@@ -98,6 +98,13 @@ def test_lines_have_the_printed_channels_beside_and_parameters_without_the_score
         "published": "3",
         "agrees": "yes",
     }
+    other = [Layer("Encoder", "4", "Larger", "fourth", 9, 2, 2)]
+    rows = [line.split(" |")[0] for line in architecture_markdown([*lines, *other], definition).splitlines()]
+    assert [row for row in rows if row.startswith("| ") and "coder" in row] == [
+        *(f"| Encoder {layer}" for layer in (1, 2, 3, 4)),
+        *(f"| Decoder {layer}" for layer in (1, 2)),
+        "| Parameters decoder",
+    ]
     page = architecture_markdown(lines, definition)
     assert "| Encoder 1 | 3 @ 8×8 (3) |" in page
     assert "Not as printed: Mine, Decoder 2." in page

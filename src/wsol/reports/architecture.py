@@ -15,6 +15,7 @@ from wsol.errors import ParameterError
 from wsol.reports.markdown import escape
 
 ENCODER, DECODER, PARAMETERS = "Encoder", "Decoder", "Parameters"
+PARTS = (ENCODER, DECODER, PARAMETERS)
 MILLION = 1_000_000
 
 
@@ -146,7 +147,8 @@ def architecture_markdown(lines: Sequence[Layer], definition: Mapping[str, Any])
     head = f"Width {definition['width']:g}, images of {definition['image_size']} px, {definition['classes']} classes."
     text = [f"# {escape(definition['title'])}", "", f"{head} In brackets what {definition['source']} prints.", ""]
     text += [f"| {' | '.join(['', *map(escape, networks)])} |", f"|{'---|' * (len(networks) + 1)}"]
-    for part, layer in dict.fromkeys((line.part, line.layer) for line in lines):
+    places = dict.fromkeys((line.part, line.layer) for line in lines)
+    for part, layer in sorted(places, key=lambda place: PARTS.index(place[0])):
         row = [cells.get((part, layer, network)) for network in networks]
         text.append(f"| {part} {layer} | {' | '.join(map(_cell, row))} |")
     differing = [line for line in lines if line.agrees is False]
