@@ -43,6 +43,7 @@ SPEC = TableSpec(
     split="test",
     threshold="oracle",
     decimals=1,
+    pictures=True,
     columns=(
         Column("Birds", "A", "Birds", "a", "PxAP"),
         Column("Birds", "B", "Birds", "b", "PxAP"),

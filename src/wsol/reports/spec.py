@@ -76,6 +76,7 @@ class TableSpec:
     split: str
     threshold: str
     decimals: int
+    pictures: bool
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     published: Mapping[Place, float]
@@ -107,6 +108,7 @@ def load_spec(path: str | Path) -> TableSpec:
         split=settings["split"],
         threshold=settings["threshold"],
         decimals=settings["decimals"],
+        pictures=settings["pictures"],
         columns=columns,
         rows=rows,
         published=published,

@@ -264,10 +264,14 @@ def gpu_share(device: str) -> int:
     return int(device != "cpu" and Path("/proc/driver/nvidia/gpus").is_dir())
 
 
-def tabled(scale: str) -> list[tuple[paths.Cell, str]]:
-    """(cell, attribution) of everything that the tables show at a scale, each once, in the order of their rows."""
+def tabled(scale: str, *, pictured: bool = False) -> list[tuple[paths.Cell, str]]:
+    """(cell, attribution) of everything that the tables show at a scale, each once, in the order of their rows.
+
+    With `pictured`, of the tables whose rows pages of pictures and curves show.
+    """
     view = ScaleView.from_settings(load_scale(scale).as_view_settings())
-    keys = [key for spec in table_specs().values() for key in required_cells(load_spec(spec), view)]
+    specs = [spec for spec in map(load_spec, table_specs().values()) if spec.pictures or not pictured]
+    keys = [key for spec in specs for key in required_cells(spec, view)]
     pairs = [(paths.Cell(scale, key.dataset, key.backbone, key.method, key.seed), key.attribution) for key in keys]
     return list(dict.fromkeys(pairs))
 
@@ -275,7 +279,7 @@ def tabled(scale: str) -> list[tuple[paths.Cell, str]]:
 def _shown(wildcards: Wildcards) -> Iterable[tuple[paths.Cell, str]]:
     """What the tables show of a data set on the first backbone and with the first seed: the columns of its pictures."""
     view = load_scale(wildcards.scale)
-    for cell, attribution in tabled(wildcards.scale):
+    for cell, attribution in tabled(wildcards.scale, pictured=True):
         first = cell.backbone in (view.backbones[0], paths.NO_BACKBONE) and cell.seed in (view.seeds[0], 0)
         if cell.dataset == wildcards.dataset and first:
             yield cell, attribution

@@ -64,9 +64,9 @@ class Targets:
 
     @property
     def histories(self) -> list[str]:
-        """Of the networks that the tables show."""
-        cells = dict.fromkeys(cell for cell, _ in tabled(self.scale) if cell.backbone != paths.NO_BACKBONE)
-        return [paths.history_path(cell) for cell in cells]
+        """Of the networks that pictures show."""
+        cells = dict.fromkeys(cell for cell, _ in tabled(self.scale, pictured=True))
+        return [paths.history_path(cell) for cell in cells if cell.backbone != paths.NO_BACKBONE]
 
     @property
     def searches(self) -> list[str]:
@@ -87,8 +87,8 @@ class Targets:
 
     @property
     def test_scores(self) -> list[str]:
-        """Of what the tables show."""
-        return [paths.score_path(cell, name, "test") for cell, name in tabled(self.scale)]
+        """Of what pictures show."""
+        return [paths.score_path(cell, name, "test") for cell, name in tabled(self.scale, pictured=True)]
 
     @property
     def removal(self) -> list[str]:
