@@ -30,6 +30,7 @@ from timing import Often, Report, Timing, measure, row, verdict
 from torch import Tensor
 
 from wsol.losses.crf import crf_loss, cuda, oracle
+from wsol.losses.crf.cpu import exact as exact_pairs
 from wsol.losses.crf.filters import gaussian, lattice
 from wsol.testing.map_kinds import kind_maps
 
@@ -122,6 +123,10 @@ def on_cpu(report: Report, size: int, peer: Callable[..., Any] | None, options: 
     report.add(row(section, kind, "torch, in chunks, W S alone", 1, 1, dense, 1.0))
     print(f"    {errors(oracle.filtered(one, picture, *SIGMAS), exact, one)}")
     lattices: dict[int, Timing] = {}
+    by_pairs = partial(exact_pairs.filtered, one.numpy(), picture.numpy(), *SIGMAS)
+    pairs = measure(by_pairs, options.often)
+    report.add(row(section, kind, "exact by pairs, W S alone", 1, 1, pairs, dense.cpu / pairs.cpu))
+    print(f"    {errors(torch.from_numpy(by_pairs()), exact, one)}")
     for name, filtered, kernel in (("exact", gaussian, "exact"), ("lattice", lattice, "lattice")):
         for threads in (1, 2):
             work = partial(loss_and_gradient, probabilities, images, kernel=kernel, threads=threads)

@@ -15,7 +15,10 @@ Filter = Callable[[Tensor, Tensor, float, float], Tensor]
 
 
 def gaussian(values: Tensor, images: Tensor, sigma_rgb: float, sigma_xy: float, threads: int = 1) -> Tensor:
-    """The exact kernel: Numba on a CPU, CuPy on a GPU; torch for float64 and where CuPy is missing."""
+    """The exact kernel: Numba on a CPU, by series for large images and by pairs for small ones; CuPy on a GPU.
+
+    In torch for float64, and where CuPy is missing.
+    """
     if values.dtype == torch.float64:
         return oracle.filtered(values, images, sigma_rgb, sigma_xy)
     if values.is_cuda:
@@ -25,9 +28,11 @@ def gaussian(values: Tensor, images: Tensor, sigma_rgb: float, sigma_xy: float, 
             return cuda.filtered(values, images, sigma_rgb, sigma_xy)
     if values.device.type != "cpu":
         return oracle.filtered(values, images, sigma_rgb, sigma_xy)
-    from wsol.losses.crf.cpu import exact
+    from wsol.losses.crf.cpu import exact, series
 
-    return torch.from_numpy(exact.filtered(_array(values), _array(images), sigma_rgb, sigma_xy, threads))
+    height, width = values.shape[2:]
+    engine = series if series.suits(height, width, sigma_rgb, sigma_xy) else exact
+    return torch.from_numpy(engine.filtered(_array(values), _array(images), sigma_rgb, sigma_xy, threads))
 
 
 def lattice(values: Tensor, images: Tensor, sigma_rgb: float, sigma_xy: float, threads: int = 1) -> Tensor:
