@@ -210,12 +210,15 @@ def test_a_classifier_of_another_cell_is_refused(checkpoint: Path) -> None:
         Method(OPTIONS).build("resnet50", 3, {"pretrained": None})
 
 
-def test_seeds_from_cam_are_its_maps(checkpoint: Path) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_seeds_are_the_maps_of_their_method(checkpoint: Path, seeds: str) -> None:
     _, model = made(checkpoint)
     images, labels, _ = squares(4, seed=0)
     with torch.no_grad():
-        found = seed_maps("cam", model.classifier, model.features(images), labels)
-        assert torch.equal(found, attribute(model.classifier, images, labels, "cam"))
+        found = seed_maps(seeds, model.classifier, model.features(images), labels)
+    assert found.shape == (4, 4, 4) and found.isfinite().all() and not found.requires_grad
+    if seeds != "smooth_gradcam_pp":  # which smooths over noisy images, where there is more than activations
+        torch.testing.assert_close(found, attribute(model.classifier, images, labels, seeds).detach())
 
 
 def test_an_edit_of_any_part_trains_again() -> None:

@@ -137,6 +137,8 @@ def seed_maps(name: str, classifier: Any, features: torch.Tensor, targets: torch
         from wsol.attribution.select import of_classes
 
         return of_classes(classifier.class_maps(features), targets)
+    # Found by name; the code closure only sees imports.
+    from wsol.attribution import gradcam, gradcam_pp, layercam, smooth_gradcam_pp, xgradcam  # noqa: F401
     from wsol.attribution.linear_head import maps_from_features
 
     return maps_from_features(name, classifier, features, targets)
