@@ -35,6 +35,7 @@ COLLECTORS = {
     "all_scores",
     "all_removal",
     "all_cues",
+    "all_timings",
     "all_reports",
 }
 _WILDCARD_ORDER = ("dataset", "backbone", "method", "seed", "attribution", "table", "figure", "scale")

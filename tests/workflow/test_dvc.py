@@ -13,7 +13,7 @@ import yaml
 pytestmark = pytest.mark.workflow
 
 
-LAYERS = ("supersets", "checkpoints", "maps", "scores", "removal", "cues")
+LAYERS = ("supersets", "checkpoints", "maps", "scores", "removal", "cues", "timing")
 
 
 def configure_smoke(checkout: Any) -> None:
@@ -45,7 +45,7 @@ def test_certify_records_what_was_made_and_names_the_rest(spoilt: Any) -> None:
     said = spoilt.wsol("certify").stdout.splitlines()[-1]
     made, rest = said.removeprefix("dvc.lock records ").split("; `dvc repro` would make the rest: ")
     assert set(made.split(", ")) == {"data", "supersets", "checkpoints", "maps", "scores"}
-    assert set(rest.split(", ")) == {"removal", "cues", "reports"}
+    assert set(rest.split(", ")) == {"removal", "cues", "timing", "reports"}
     assert set(yaml.safe_load((spoilt.root / "dvc.lock").read_text(encoding="utf-8"))["stages"]) == set(
         made.split(", ")
     )

@@ -14,6 +14,7 @@ localrules:
     all_scores,
     all_removal,
     all_cues,
+    all_timings,
     pictures,
     figures_of_papers,
     all_reports,
@@ -65,6 +66,11 @@ rule all_removal:
 rule all_cues:
     input:
         TARGETS.cues,
+
+
+rule all_timings:
+    input:
+        TARGETS.timings,
 
 
 rule pictures:

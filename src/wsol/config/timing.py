@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wsol.config.scale import load_method, load_scale
+from wsol.config.scale import all_scales, load_method, load_scale
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
 
@@ -16,8 +16,12 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def load_timing() -> dict[str, Any]:
-    """The definition. Raises ParameterError, also for a row or a network that is given twice."""
+    """The definition. Raises ParameterError, also for a row or network that is given twice, or a scale there is not."""
     settings = load_yaml(TIMING, "timing")
+    for what in ("repeats", "limit"):
+        unknown = sorted(set(settings[what]) - {"default", *all_scales()})
+        if unknown:
+            raise ParameterError(f"{TIMING}: {what} names scale {unknown[0]!r}; there is {', '.join(all_scales())}")
     for what in ("rows", "networks"):
         labels = [entry["label"] for entry in settings[what]]
         twice = [label for label in labels if labels.count(label) > 1]
@@ -59,7 +63,7 @@ def timing_settings(scale: str, backbone: str) -> dict[str, Any]:
         },
         "repeats": definition["repeats"].get(scale, definition["repeats"]["default"]),
         "warmups": definition["warmups"],
-        "limit": definition["limit"],
+        "limit": definition["limit"].get(scale, definition["limit"]["default"]),
         "rows": [
             {**row, "options": options.get(row["attribution"]) or {}} for row in definition["rows"] if _has_code(row)
         ],

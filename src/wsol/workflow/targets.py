@@ -10,6 +10,7 @@ from wsol.config.figures import COMPUTED, figure_settings, figures_of
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
 from wsol.config.search import search_folder
+from wsol.config.timing import timed_backbones
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView
 from wsol.reports.cues import required as required_cues
@@ -106,6 +107,10 @@ class Targets:
     @property
     def tables(self) -> list[str]:
         return [f"reports/{table}.csv" for table in table_specs()]
+
+    @property
+    def timings(self) -> list[str]:
+        return [paths.timing_path(self.scale, backbone) for backbone in timed_backbones(self.scale)]
 
     @property
     def network_tables(self) -> list[str]:
