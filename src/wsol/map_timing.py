@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from wsol import attribution
+from wsol.released_timing import released_call
 from wsol.timing import seconds
 
 BATCH = 32
@@ -21,9 +22,10 @@ def time_maps(
     """`rows`: label → `seconds`, `paper_seconds` (lists) and `estimate`; `network`: parameters and the maps' shape.
 
     settings: as `wsol.config.timing.timing_settings`. `seconds` has the forward pass and waits for the device;
-    `paper_seconds` is the paper's way: it waits for nothing and, for the baselines, starts at the activations. A costly
-    row is made once; where it would take longer than the limit by its number of passes it is not run, and `estimate`
-    says how long. Networks are untrained, with weights and image of one seed.
+    `paper_seconds` is the paper's way: it waits for nothing and, for the baselines, starts after the forward pass and
+    goes back through the network (`wsol.released_timing`). A costly row is made once; where it would take longer than
+    the limit by its number of passes it is not run, and `estimate` says how long. Networks are untrained, with weights
+    and image of one seed.
     """
     import torch
 
@@ -40,7 +42,7 @@ def time_maps(
             if row["passes"] is not None:
                 rows[row["label"]] = _costly(call, row["passes"] * features.shape[1], plain, settings, device)
             else:
-                own = _from_features(row, model, features, target, size) if row["baseline"] else call
+                own = _released(row, model, image, target) if row["baseline"] else call
                 rows[row["label"]] = _cheap(call, own, settings, device)
             progress(len(rows) / len(settings["rows"]))
         decoders = [built(row["head"], True).decoder for row in settings["rows"] if row["decoder"]]
@@ -69,15 +71,9 @@ def _whole(module: Any, model: Any, image: Any, target: Any, options: Mapping[st
     return call
 
 
-def _from_features(row: Mapping[str, Any], model: Any, features: Any, target: Any, size: int) -> Callable[[], Any]:
-    linear = import_module("wsol.attribution.linear_head") if row["attribution"] != "cam" else None
-
-    def call() -> Any:
-        if linear is None:
-            return full_size(model.class_maps(features)[:, target[0]], size)
-        return full_size(linear.maps_from_features(row["attribution"], model, features, target), size)
-
-    return call
+def _released(row: Mapping[str, Any], model: Any, image: Any, target: Any) -> Callable[[], Any]:
+    call = released_call(row["attribution"], model, image, target)
+    return lambda: full_size(call(), image.shape[2])
 
 
 def _cheap(

@@ -21,11 +21,11 @@ DEFINITION: dict[str, Any] = {
     "source": "a paper",
     "networks": [{"label": "VGG", "backbone": "vgg16"}, {"label": "ResNet", "backbone": "resnet50"}],
     "rows": [
-        {"label": "CAM*", "baseline": True},
-        {"label": "GradCAM", "baseline": True},
-        {"label": "ours", "baseline": False},
-        {"label": "ScoreCAM", "baseline": False},
-        {"label": "later", "baseline": False},
+        {"label": "CAM*", "baseline": True, "decoder": False},
+        {"label": "GradCAM", "baseline": True, "decoder": False},
+        {"label": "ours", "baseline": False, "decoder": True},
+        {"label": "ScoreCAM", "baseline": False, "decoder": False},
+        {"label": "later", "baseline": False, "decoder": False},
     ],
 }
 
@@ -121,7 +121,12 @@ def test_a_time_is_the_median_and_the_mean_is_that_of_the_baselines() -> None:
         "ours",
         "ScoreCAM",
         "later",
+        "Mean, paper's way",
+        "ours, paper's way",
     ]
+    again = found["Mean, paper's way", "vgg16"]
+    assert (again.value, again.std, again.repeats) == (mean.paper_way, None, None)
+    assert (found["ours, paper's way", "vgg16"].value, found["ours, paper's way", "vgg16"].published) == (5, 6.2)
     ours = found["ours", "vgg16"]
     assert (ours.published, ours.std, ours.hardware, ours.threads) == (6.2, None, "A processor", 2)
 
@@ -150,7 +155,7 @@ def test_the_files_hold_every_line_and_name_the_hardware() -> None:
     lines = list(made({"vgg16": timing()}).values())
     read = list(csv.DictReader(io.StringIO(timing_csv(lines, "tiny"))))
     assert list(read[0]) == ["scale", *TIMING_FIELDS]
-    assert len(read) == len(lines) == 2 * (len(DETAILS) + 6)
+    assert len(read) == len(lines) == 2 * (len(DETAILS) + 8)
     (ours,) = (line for line in read if (line["row"], line["backbone"]) == ("ours", "vgg16"))
     assert {name: ours[name] for name in ("scale", "value", "std", "repeats", "status")} == {
         "scale": "tiny",

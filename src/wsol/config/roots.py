@@ -107,7 +107,6 @@ def timing_roots(scale: str, backbone: str) -> list[str]:
     modules = {f"wsol.models.heads.{row['head']}" for row in rows}
     modules |= {module for row in rows for module in attribution_modules(row["attribution"])}
     modules |= {"wsol.models.fcam" for row in rows if row["decoder"]}
-    modules |= {"wsol.attribution.linear_head" for row in rows if row["baseline"] and row["attribution"] != "cam"}
     return ["wsol.cli.time_maps", f"wsol.models.backbones.{backbone}", *sorted(modules)]
 
 

@@ -34,7 +34,7 @@ def timing_markdown(lines: Sequence[TimingLine], definition: Mapping[str, Any], 
     text += [
         "",
         "Times in ms: median from the image to its map at full size, forward pass included, device waited for; then "
-        "the paper's way (nothing waited for, no forward pass for the baselines); in brackets what "
+        "the paper's way (nothing waited for; for a baseline a backward pass alone); in brackets what "
         f"{escape(definition['source'])} prints.",
         "",
         f"| {' | '.join(['', *networks.values()])} |",
