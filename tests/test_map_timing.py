@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from wsol.config.paths import parameters_path
+from wsol.config.resolve import settings_of
 from wsol.config.scale import all_scales, load_scale
 from wsol.config.timing import timed_backbones, timing_settings
 from wsol.errors import ParameterError
@@ -85,3 +87,9 @@ def test_settings_are_those_of_the_scale_with_the_papers_maps(scale: str) -> Non
 def test_a_backbone_that_is_not_of_the_scale_is_refused() -> None:
     with pytest.raises(ParameterError, match="'vgg16' is not timed at scale demo"):
         timing_settings("demo", "vgg16")
+
+
+def test_a_timing_has_resolved_settings_like_any_job() -> None:
+    assert settings_of(parameters_path("smoke", "timing", "vgg16")) == timing_settings("smoke", "vgg16")
+    with pytest.raises(ParameterError, match="'vgg19' is not timed"):
+        settings_of(parameters_path("smoke", "timing", "vgg19"))
