@@ -58,10 +58,15 @@ def noisy(images: Tensor, samples: int, spread: float, seed: int) -> Iterator[Te
             f"samples {samples} must be at least 1 and spread {spread} not negative; the papers' 50, 0.25"
         )
     extent = images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True)
-    streams = [torch.Generator().manual_seed(number) for number in _image_seeds(images, seed)]
+    return with_noise(images, samples, spread * extent, seed)
+
+
+def with_noise(images: Tensor, samples: int, sigma: Tensor | float, seed: int) -> Iterator[Tensor]:
+    """`samples` copies of the images (B, 3, H, W) with Gaussian noise of this σ, drawn as for `noisy`."""
+    streams = [torch.Generator().manual_seed(number) for number in image_seeds(images, seed)]
     for _ in range(samples):
         draws = torch.stack([torch.randn(images.shape[1:], generator=stream) for stream in streams])
-        yield images + draws.to(images) * (spread * extent)
+        yield images + draws.to(images) * sigma
 
 
 @contextmanager
@@ -76,6 +81,7 @@ def evaluating(model: Any) -> Iterator[None]:
             module.training = mode
 
 
-def _image_seeds(images: Tensor, seed: int) -> list[int]:
+def image_seeds(images: Tensor, seed: int) -> list[int]:
+    """One seed an image of (B, 3, H, W), from `seed` and its own pixels as 8 bits: neither batch nor device matter."""
     pixels = denormalise(images).cpu().contiguous().numpy()
     return [stream_seed(seed, "noise", hashlib.sha256(image.tobytes()).hexdigest()) for image in pixels]

@@ -1,0 +1,161 @@
+"""What a layer gave during a forward pass, and gradients of scores with respect to it.
+
+Nothing of the model stays changed: hooks, modes, `requires_grad`, `param.grad`, autograd's and autocast's state are as
+they were when the context ends, also after an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wsol.attribution.gradients import evaluating
+from wsol.errors import ParameterError
+
+
+class Call(NamedTuple):
+    """One call of a module that may be a linear classifier."""
+
+    module: nn.Module
+    input: Tensor
+    output: Tensor
+
+
+class Capture:
+    """The activations of the layers, in the order in which they were named, after `forward`."""
+
+    def __init__(self, layers: Sequence[nn.Module], names: Sequence[str], graph: bool) -> None:
+        self._layers, self._names, self._graph = layers, names, graph
+        self._kept: dict[int, Tensor] = {}
+        self.last_linear: Call | None = None
+        """The last linear layer or 1 × 1 convolution that was called."""
+
+    @property
+    def activations(self) -> list[Tensor]:
+        """(B, C, h, w) each; with a graph the first one that was computed is its leaf. Raises ParameterError."""
+        for index, name in enumerate(self._names):
+            if index not in self._kept:
+                raise ParameterError(f"layer {name!r} takes no part in the forward pass; name one that does")
+        return [self._kept[index] for index in range(len(self._layers))]
+
+    def forward(self, run: Callable[[], Any]) -> Tensor:
+        """The scores (B, K) of `run()`; autograd records from the first of the layers on, if a graph is wanted.
+
+        A layer that is called several times gives its last output.
+        """
+        self._kept.clear()
+        self.last_linear = None
+        # The hook turns gradients on, once the layer is reached; leaving this context turns them back.
+        with torch.no_grad():
+            return scores_of(run())
+
+    def hook(self, index: int) -> Callable[[nn.Module, object, Any], Tensor | None]:
+        def keep(module: nn.Module, inputs: object, output: Any) -> Tensor | None:
+            if not isinstance(output, Tensor) or output.ndim != 4:
+                found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+                raise ParameterError(
+                    f"layer {self._names[index]!r} gives {found}, not maps (B, C, h, w); name a convolutional layer"
+                )
+            if not self._graph:
+                # A copy: an in-place ReLU may follow.
+                self._kept[index] = output.detach().clone()
+                return None
+            torch.set_grad_enabled(True)
+            kept = output if output.requires_grad else output.detach().requires_grad_()
+            # What follows in place changes the second copy, and the gradient is that of the first.
+            self._kept[index] = kept.clone() if kept is output else kept
+            return self._kept[index].clone()
+
+        return keep
+
+    def note_linear(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+            self.last_linear = Call(module, inputs[0].detach(), output.detach())
+
+
+@contextmanager
+def capturing(
+    model: nn.Module, layers: Mapping[str, nn.Module], *, graph: bool, device: torch.device | None = None
+) -> Iterator[Capture]:
+    """Within, `Capture.forward` runs the model in evaluation mode and keeps what the layers gave.
+
+    With `graph`, autograd starts at the first of the layers: nothing before it is recorded. Works below `no_grad`,
+    `inference_mode` and autocast.
+    """
+    capture = Capture(list(layers.values()), list(layers), graph)
+    with ExitStack() as stack:
+        stack.enter_context(passing(model, device))
+        for index, layer in enumerate(layers.values()):
+            stack.callback(layer.register_forward_hook(capture.hook(index)).remove)
+        for module in model.modules():
+            if is_linear(module):
+                stack.callback(module.register_forward_hook(capture.note_linear).remove)
+        yield capture
+
+
+@contextmanager
+def passing(model: nn.Module, device: torch.device | None = None) -> Iterator[None]:
+    """The model in evaluation mode, no gradients, outside of inference mode, and autocast as it is without its cache.
+
+    Weights that are cast here without a graph must not serve a training around, hence the last.
+    """
+    kind = "cpu" if device is None else device.type
+    with evaluating(model), torch.inference_mode(False), torch.no_grad():
+        if not torch.is_autocast_enabled(kind):
+            yield
+            return
+        with torch.autocast(kind, dtype=torch.get_autocast_dtype(kind), cache_enabled=False):
+            yield
+
+
+def is_linear(module: nn.Module) -> bool:
+    """A linear layer, or a 1 × 1 convolution."""
+    return isinstance(module, nn.Linear) or (
+        isinstance(module, nn.Conv2d)
+        and (module.kernel_size, module.stride, module.groups) == ((1, 1), (1, 1), 1)
+        and module.padding in ((0, 0), "valid", "same")
+    )
+
+
+def gradients(scores: Tensor, activations: Sequence[Tensor], targets: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """∂ score_t / ∂A of each layer, (t, B, C, h, w), for chunks of the targets (B, T) in order.
+
+    Several targets share one pass, as many at a time as memory for 2²⁶ values allows.
+    """
+    rows = torch.arange(len(targets), device=scores.device)
+    chunk = max(1, 2**26 // max(1, sum(activation.numel() for activation in activations)))
+    for start in range(0, targets.shape[1], chunk):
+        columns = targets[:, start : start + chunk].T
+        last = start + chunk >= targets.shape[1]
+        seeds = scores.new_zeros((len(columns), *scores.shape))
+        seeds[torch.arange(len(columns), device=scores.device)[:, None], rows, columns] = 1
+        if len(columns) == 1:
+            found = torch.autograd.grad(scores, list(activations), seeds[0], retain_graph=not last)
+            yield tuple(gradient[None] for gradient in found)
+        else:
+            yield torch.autograd.grad(scores, list(activations), seeds, retain_graph=not last, is_grads_batched=True)
+
+
+def scores_of(output: Any) -> Tensor:
+    """The scores (B, K) in what a classifier returned: a tensor, `.logits`, `["logits"]` or the first of a tuple."""
+    if isinstance(output, Mapping) and "logits" in output:
+        output = output["logits"]
+    elif not isinstance(output, Tensor) and hasattr(output, "logits"):
+        output = output.logits
+    elif isinstance(output, tuple | list) and output:
+        output = output[0]
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        found = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise ParameterError(f"the model returns {found}, not class scores (B, K); wrap it so that it does")
+    return output
+
+
+@contextmanager
+def full_precision(tensor: Tensor) -> Iterator[None]:
+    """Autocast off on the tensor's device: for formulas on what a network gave."""
+    with torch.autocast(tensor.device.type, enabled=False):
+        yield

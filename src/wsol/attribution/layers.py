@@ -1,0 +1,90 @@
+"""The layers whose activations an attribution reads, by name, as modules, or found by structure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from wsol.attribution.capture import capturing
+from wsol.attribution.linear_head import head_weight
+from wsol.errors import ParameterError
+from wsol.models.network import Network
+
+Layer = str | nn.Module
+OWN_CAM_LAYER = "head.neck"
+"""Of the networks of `wsol.models`: from the trunk's output to what `logits` reads."""
+_found: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+
+
+def chosen_layers(model: nn.Module, layer: Layer | Sequence[Layer] | None, images: Tensor) -> dict[str, nn.Module]:
+    """Name → module of one layer or several; None is the layer before global average pooling and a linear classifier.
+
+    Raises ParameterError for a name that the model lacks (with the nearest ones), a module that is not part of it,
+    and a model where None finds nothing (with candidates).
+    """
+    modules = dict(model.named_modules())
+    if layer is None:
+        name = OWN_CAM_LAYER if isinstance(model, Network) else cam_layer(model, images)
+        return {name: modules[name]}
+    wanted = [layer] if isinstance(layer, str | nn.Module) else list(layer)
+    if not wanted:
+        raise ParameterError("layer: the list is empty; name at least one layer, or leave it out")
+    names = {module: name for name, module in modules.items()}
+    chosen: dict[str, nn.Module] = {}
+    for one in wanted:
+        if isinstance(one, str):
+            if one not in modules or not one:
+                near = difflib.get_close_matches(one, [name for name in modules if name], n=3, cutoff=0.4)
+                hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(list(modules)[1:9])} …"
+                raise ParameterError(f"layer {one!r} is not in {type(model).__name__}; {hint}")
+            chosen[one] = modules[one]
+        elif isinstance(one, nn.Module):
+            if one not in names:
+                raise ParameterError(f"layer {type(one).__name__} is no part of {type(model).__name__}; give its own")
+            chosen[names[one]] = one
+        else:
+            raise ParameterError(f"layer {one!r} is neither a name nor a module")
+    return chosen
+
+
+def cam_layer(model: nn.Module, images: Tensor) -> str:
+    """The outermost module whose maps, averaged over places, are what the linear classifier reads.
+
+    Found on a forward pass of the first image, once a model. Raises ParameterError with the last layers that give
+    maps where there is none, as with fully connected layers on flattened maps.
+    """
+    if model in _found:
+        return _found[model]
+    outputs: list[tuple[str, Tensor]] = []
+
+    def note(name: str) -> Any:
+        def keep(module: nn.Module, inputs: object, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+                del outputs[:-8]
+                outputs.append((name, output.detach().clone()))
+
+        return keep
+
+    with ExitStack() as stack:
+        capture = stack.enter_context(capturing(model, {}, graph=False, device=images.device))
+        for name, module in model.named_modules():
+            if name:
+                stack.callback(module.register_forward_hook(note(name)).remove)
+        with torch.no_grad():
+            scores = capture.forward(lambda: model(images[:1].clone()))
+        fitting = [name for name, output in outputs if head_weight(output, capture.last_linear, scores) is not None]
+    if not fitting:
+        candidates = list(dict.fromkeys(name for name, _ in reversed(outputs)))
+        raise ParameterError(
+            f"{type(model).__name__} has no layer before global average pooling and a linear classifier; "
+            f"name one with layer=…, such as {', '.join(candidates) or 'none: no module gives maps (B, C, h, w)'}"
+        )
+    # A stage, its last block and that block's ReLU give the same maps; who reads the name wants the stage.
+    _found[model] = min(reversed(fitting), key=lambda name: name.count("."))
+    return _found[model]
