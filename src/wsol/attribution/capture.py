@@ -23,6 +23,12 @@ class Call(NamedTuple):
     module: nn.Module
     input: Tensor
     output: Tensor
+    versions: tuple[int, int]
+
+    @property
+    def intact(self) -> bool:
+        """Neither was changed in place since, as by a ReLU behind the layer."""
+        return self.versions == (self.input._version, self.output._version)
 
 
 class Capture:
@@ -47,11 +53,19 @@ class Capture:
 
         A layer that is called several times gives its last output.
         """
-        self._kept.clear()
-        self.last_linear = None
         # The hook turns gradients on, once the layer is reached; leaving this context turns them back.
         with torch.no_grad():
-            return scores_of(run())
+            scores = self._run(run)
+        if self._graph and not scores.requires_grad:
+            # Perhaps the model itself runs the layer without gradients, and so turned them off again.
+            with torch.enable_grad():
+                scores = self._run(run)
+        return scores
+
+    def _run(self, run: Callable[[], Any]) -> Tensor:
+        self._kept.clear()
+        self.last_linear = None
+        return scores_of(run())
 
     def hook(self, index: int) -> Callable[[nn.Module, object, Any], Tensor | None]:
         def keep(module: nn.Module, inputs: object, output: Any) -> Tensor | None:
@@ -74,7 +88,7 @@ class Capture:
 
     def note_linear(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
-            self.last_linear = Call(module, inputs[0].detach(), output.detach())
+            self.last_linear = Call(module, inputs[0], output, (inputs[0]._version, output._version))
 
 
 @contextmanager
@@ -130,14 +144,20 @@ def gradients(scores: Tensor, activations: Sequence[Tensor], targets: Tensor) ->
     chunk = max(1, 2**26 // max(1, sum(activation.numel() for activation in activations)))
     for start in range(0, targets.shape[1], chunk):
         columns = targets[:, start : start + chunk].T
-        last = start + chunk >= targets.shape[1]
         seeds = scores.new_zeros((len(columns), *scores.shape))
         seeds[torch.arange(len(columns), device=scores.device)[:, None], rows, columns] = 1
-        if len(columns) == 1:
-            found = torch.autograd.grad(scores, list(activations), seeds[0], retain_graph=not last)
-            yield tuple(gradient[None] for gradient in found)
-        else:
-            yield torch.autograd.grad(scores, list(activations), seeds, retain_graph=not last, is_grads_batched=True)
+        batched = len(columns) > 1
+        found = torch.autograd.grad(
+            scores,
+            list(activations),
+            seeds if batched else seeds[0],
+            retain_graph=start + chunk < targets.shape[1],
+            is_grads_batched=batched,
+            allow_unused=True,
+        )
+        if any(gradient is None for gradient in found):
+            raise ParameterError("the scores do not depend on the layer's maps; name another layer")
+        yield found if batched else tuple(gradient[None] for gradient in found)
 
 
 def scores_of(output: Any) -> Tensor:

@@ -136,8 +136,8 @@ def class_gradients(recorded: Pass, targets: Tensor) -> Any:
     """∂ score_t / ∂A of each layer (t, B, C, h, w), at least float32, for chunks of targets (B, T) in order."""
     if not recorded.scores.requires_grad:
         raise ParameterError(
-            "no gradient of the scores reaches the layer: nothing behind it depends on it, or the model turns "
-            "gradients off on the way; name another layer"
+            "no gradient reaches the layer: the scores do not depend on it, or the model turns gradients off behind "
+            "it; name another layer"
         )
     for found in gradients(recorded.scores, recorded.activations, targets):
         yield [at_least_float(gradient) for gradient in found]

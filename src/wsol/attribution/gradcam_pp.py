@@ -4,7 +4,7 @@
 of an image; here Y is the score.
 
 `variant`: "paper"; "official-alpha", the authors' code, which also divides α by its sum over the places where G > 0;
-"no-division", which leaves the division out, w_k = Σ G² relu(G), as torch-cam does, and F-CAM's code with its copy of it.
+"no-division", which leaves the division out, w_k = Σ G² relu(G), as torch-cam and F-CAM's code, a copy of it, do.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def chosen_layers(model: nn.Module, layer: Layer | Sequence[Layer] | None, image
     if layer is None:
         name = OWN_CAM_LAYER if isinstance(model, Network) else cam_layer(model, images)
         return {name: modules[name]}
-    wanted = [layer] if isinstance(layer, str | nn.Module) else list(layer)
+    wanted = list(layer) if isinstance(layer, list | tuple) else [layer]
     if not wanted:
         raise ParameterError("layer: the list is empty; name at least one layer, or leave it out")
     names = {module: name for name, module in modules.items()}
@@ -83,7 +83,7 @@ def cam_layer(model: nn.Module, images: Tensor) -> str:
         candidates = list(dict.fromkeys(name for name, _ in reversed(outputs)))
         raise ParameterError(
             f"{type(model).__name__} has no layer before global average pooling and a linear classifier; "
-            f"name one with layer=…, such as {', '.join(candidates) or 'none: no module gives maps (B, C, h, w)'}"
+            f"name one with layer=…, such as {', '.join(candidates[:5]) or 'none: no module gives maps (B, C, h, w)'}"
         )
     # A stage, its last block and that block's ReLU give the same maps; who reads the name wants the stage.
     _found[model] = min(reversed(fitting), key=lambda name: name.count("."))

@@ -20,7 +20,7 @@ MEMORY = 2**25
 
 def head_weight(activation: Tensor, call: Call | None, scores: Tensor) -> Tensor | None:
     """W (K, C) if scores (B, K) are W · mean(activation (B, C, h, w)) + b of the last linear layer, else None."""
-    if call is None:
+    if call is None or not call.intact:
         return None
     weight: Any = call.module.weight
     classes, channels = weight.shape[:2]
