@@ -85,6 +85,6 @@ def cam_layer(model: nn.Module, images: Tensor) -> str:
             f"{type(model).__name__} has no layer before global average pooling and a linear classifier; "
             f"name one with layer=…, such as {', '.join(candidates[:5]) or 'none: no module gives maps (B, C, h, w)'}"
         )
-    # A stage, its last block and that block's ReLU give the same maps; who reads the name wants the stage.
-    _found[model] = min(reversed(fitting), key=lambda name: name.count("."))
+    # A stage, its last block, that block's ReLU and a dropout behind give the same maps; the name wanted is the stage's.
+    _found[model] = min(fitting, key=lambda name: name.count("."))
     return _found[model]
