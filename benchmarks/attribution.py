@@ -109,9 +109,8 @@ def installed() -> dict[str, bool]:
 
 def describe(options: argparse.Namespace, peers: dict[str, bool]) -> None:
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores{load}; Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    print(f"{platform.machine()}, {os.cpu_count()} cores{load}")
+    print(f"Python {platform.python_version()}, torch {torch.__version__}")
     if options.device != "cpu":
         print(torch.cuda.get_device_name(), "float32, TF32", torch.backends.cuda.matmul.allow_tf32)
     for name, there in peers.items():
@@ -296,7 +295,7 @@ def peer_maps(
                 extractor(input_tensor=images, targets=wanted)
                 kept = extractor.activations_and_grads
                 a, g = (values[0].detach().cpu().numpy() for values in (kept.activations, kept.gradients))
-                maps = extractor.get_cam_image(images, layer, wanted, a, g)
+                maps = extractor.get_cam_image(images, layer, wanted, a, g, False)
             # Its ε of 1e-6 in the denominator of Grad-CAM++ is larger than squared gradients are.
             found.append(("pytorch-grad-cam", method, torch.from_numpy(maps).relu(), theirs != "GradCAMPlusPlus"))
     if peers["captum"]:
@@ -351,7 +350,8 @@ def score_family(
             continue
         many = method.endswith("five classes")
         measured = timings.get(f"{peer}, five classes")
-        base = cost(timings[peer], options) if not many else cost(measured, options) if measured else 5 * cost(timings[peer], options)  # fmt: skip
+        theirs = cost(measured or timings[peer], options) if many else cost(timings[peer], options)
+        base = 5 * theirs if many and not measured else theirs
         least = SCORE_FIVE if many else SCORE_ONE
         ratio = base / cost(timing, options)
         label = method + (" (theirs: 5 x one)" if many and not measured else "")
@@ -380,7 +380,7 @@ def score_of_peers(model: nn.Module, layer: nn.Module, images: Tensor) -> dict[s
                 wanted = [ClassifierOutputTarget(target)]
                 extractor.outputs = extractor.activations_and_grads(images)
                 activation = extractor.activations_and_grads.activations[0].cpu().numpy()
-                maps = extractor.get_cam_image(images, layer, wanted, activation, None)
+                maps = extractor.get_cam_image(images, layer, wanted, activation, None, False)
         finally:
             tqdm.tqdm = shown
         return torch.from_numpy(maps).relu()
