@@ -86,9 +86,8 @@ def test_pictures_show_the_tables_first_backbone_and_seed_and_curves_all_network
     ]
     histories = Targets("small").histories
     assert len(histories) == len(set(histories))
-    assert set(histories) == {
-        paths.history_path(cell) for cell, _ in inputs.tabled("small", pictured=True) if cell.backbone != paths.NO_BACKBONE
-    }
+    cells = {cell for cell, _ in inputs.tabled("small", pictured=True)}
+    assert set(histories) == {paths.history_path(cell) for cell in cells if cell.backbone != paths.NO_BACKBONE}
 
 
 def test_supersets_are_made_of_what_is_measured_and_manifests_of_everything() -> None:

@@ -85,6 +85,6 @@ def cam_layer(model: nn.Module, images: Tensor) -> str:
             f"{type(model).__name__} has no layer before global average pooling and a linear classifier; "
             f"name one with layer=…, such as {', '.join(candidates[:5]) or 'none: no module gives maps (B, C, h, w)'}"
         )
-    # A stage, its last block, that block's ReLU and a dropout behind give the same maps; the name wanted is the stage's.
+    # A stage, its last block, that block's ReLU and a dropout behind give the same maps; the stage's name is wanted.
     _found[model] = min(fitting, key=lambda name: name.count("."))
     return _found[model]

@@ -15,6 +15,7 @@ from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView
 from wsol.reports.cues import required as required_cues
 from wsol.reports.removal import load_removal_spec, required_cells
+from wsol.reports.spec import load_spec
 from wsol.workflow.inputs import REMOVAL, tabled
 
 
@@ -129,7 +130,8 @@ class Targets:
 
     @property
     def tidy_tables(self) -> list[str]:
-        return [f"reports/{table}.cells.csv" for table in table_specs()]
+        """Of the tables whose rows pictures show."""
+        return [f"reports/{table}.cells.csv" for table, path in table_specs().items() if load_spec(path).pictures]
 
     @property
     def figures(self) -> list[str]:
