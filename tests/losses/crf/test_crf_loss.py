@@ -116,7 +116,7 @@ def test_the_engine_has_the_gradient_of_dense_autograd(channels, scale) -> None:
         flat = one.flatten(1)
         expected = expected - (flat * (flat @ oracle.kernel_matrix(image, 15.0, 100.0 * scale))).sum() / 3
     (3 * expected).backward()
-    assert float(found.detach()) == pytest.approx(float(expected), rel=1e-6)
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
     torch.testing.assert_close(ours.grad.double(), dense.grad, rtol=3e-6, atol=0)
 
 
@@ -150,7 +150,7 @@ def test_half_precision_is_computed_in_float32(kernel) -> None:
     loss = crf_loss(half, images, kernel=kernel)
     loss.backward()
     assert loss.dtype == torch.float32 and half.grad.dtype == torch.float16
-    assert float(loss) == float(crf_loss(half.detach().float(), images, kernel=kernel))
+    assert float(loss.detach()) == float(crf_loss(half.detach().float(), images, kernel=kernel))
 
 
 def test_any_type_and_layout_of_images_will_do() -> None:

@@ -12,15 +12,13 @@ from torch import Tensor
 _CHUNK_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}  # in a core's cache; enough for a GPU's threads
 
 
-def features(image: Tensor, sigma_rgb: float, sigma_xy: float) -> Tensor:
-    """(H·W, 5) of an image (3, H, W), its type kept: x and y in units of σ_xy, then red, green, blue in σ_rgb."""
-    _, height, width = image.shape
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=image.dtype, device=image.device),
-        torch.arange(width, dtype=image.dtype, device=image.device),
-        indexing="ij",
-    )
-    return torch.stack([x / sigma_xy, y / sigma_xy, *(image / sigma_rgb)], dim=-1).reshape(-1, 5)
+def features(images: Tensor, sigma_rgb: float, sigma_xy: float) -> Tensor:
+    """(..., H·W, 5) of images (..., 3, H, W), their type kept: x and y in units of σ_xy, red, green, blue in σ_rgb."""
+    height, width = images.shape[-2:]
+    y, x = (torch.arange(size, dtype=images.dtype, device=images.device) / sigma_xy for size in (height, width))
+    place = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+    place = place.expand(*images.shape[:-3], 2, height, width)
+    return torch.cat([place, images / sigma_rgb], dim=-3).flatten(-2).transpose(-1, -2)
 
 
 def kernel_matrix(image: Tensor, sigma_rgb: float, sigma_xy: float) -> Tensor:

@@ -121,7 +121,8 @@ def _along(flat: Any, outer: Any, count: Any, inner: Any, taps: Any) -> None:  #
                 for m in range(size):
                     target[m] = source[m]
                     total += abs(source[m])
-                busy = busy or bool(total > 0)
+                if total > 0:
+                    busy = True
             if not busy:
                 continue
             for k in range(count):

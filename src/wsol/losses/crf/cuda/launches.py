@@ -46,7 +46,7 @@ def source() -> str:
 
 def tiles_of(images: Tensor, sigma_rgb: float, sigma_xy: float) -> Tiles:
     """Of images (B, 3, H, W), float32."""
-    points = torch.stack([features(image, sigma_rgb, sigma_xy) for image in images])
+    points = features(images, sigma_rgb, sigma_xy)
     order = cell_codes(points).argsort(dim=1, stable=True)
     points = points.gather(1, order[..., None].expand(-1, -1, 5)) * _EXPONENT
     missing = -points.shape[1] % TILE
