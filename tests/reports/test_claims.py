@@ -239,8 +239,8 @@ def test_a_report_of_repeated_timings_gives_their_number_in_place_of_seeds(tmp_p
         right: {report: fcam_tableF4.csv, select: {row: Mean, backbone: resnet50}}
 """
     path = tmp_path / "fcam_tableF4.csv"
-    header = "row,backbone,method,attribution,value,std,repeats,published,status\n"
-    path.write_text(header + "ours,resnet50,,,18.0,1.0,4,18.5,measured\nMean,resnet50,,,37.0,,,37.4,measured\n")
+    header = "row,backbone,value,std,repeats,published,status\n"
+    path.write_text(header + "ours,resnet50,18.0,1.0,4,18.5,measured\nMean,resnet50,37.0,,,37.4,measured\n")
     found = evaluate_claims(load_claims(claims_file(tmp_path, text)), VIEW, {path.name: read_report(path)})[0]
     assert (found.verdict, found.findings[0].noise, found.findings[0].left.n_seeds) == ("holds", 1.0, 4)
     path.write_text(header.replace("repeats,", ""))

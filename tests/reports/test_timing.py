@@ -12,6 +12,7 @@ import pytest
 
 from wsol.config.timing import TIMING, load_timing
 from wsol.errors import ParameterError
+from wsol.reports.claims_reading import read_report
 from wsol.reports.timing import DETAILS, TIMING_FIELDS, TimingLine, row_labels, timing_lines
 from wsol.reports.timing_printed import load_errata, load_published, parse_count, parse_milliseconds
 from wsol.reports.timing_text import timing_csv, timing_markdown
@@ -151,7 +152,7 @@ def test_details_are_counts_and_a_map_that_is_not_square_says_so() -> None:
     assert (side.value, side.note, side.erratum) == (29, "29×28", "printed 28")
 
 
-def test_the_files_hold_every_line_and_name_the_hardware() -> None:
+def test_the_files_hold_every_line_and_name_the_hardware(tmp_path: Path) -> None:
     lines = list(made({"vgg16": timing()}).values())
     read = list(csv.DictReader(io.StringIO(timing_csv(lines, "tiny"))))
     assert list(read[0]) == ["scale", *TIMING_FIELDS]
@@ -164,6 +165,9 @@ def test_the_files_hold_every_line_and_name_the_hardware() -> None:
         "repeats": "1",
         "status": "measured",
     }
+    path = tmp_path / "fcam_tableF4.csv"
+    path.write_text(timing_csv(lines, "tiny"))
+    assert len(read_report(path)) == len(lines), "claims read it too"
     page = timing_markdown(lines, DEFINITION, "tiny")
     assert "VGG: width 0.5, one image of 64 px; cpu, A processor, 2 threads." in page
     assert "| ours | 5 / 5 (6.2) | not-in-scale |" in page

@@ -22,7 +22,7 @@ TABLE_COLUMNS = ("row", "column", "dataset", "backbone", "method", "attribution"
 REPORT_COLUMNS = {
     "cues.csv": ("dataset", "backbone", "method", "attribution", "differing_parts"),
     "remove_and_classify.csv": ("dataset", "backbone", "method", "attribution", "k"),
-    "fcam_tableF4.csv": ("row", "backbone", "method", "attribution"),
+    "fcam_tableF4.csv": ("row", "backbone"),
 }
 """The columns that say which value a line holds; those of a table `<table>.cells.csv` are TABLE_COLUMNS."""
 COUNT_COLUMNS = {"fcam_tableF4.csv": "repeats"}
