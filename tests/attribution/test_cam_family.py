@@ -183,6 +183,17 @@ def test_the_closed_form_needs_no_graph_and_one_pass(monkeypatch: pytest.MonkeyP
     assert attribute(model, images, None, "smooth_gradcam_pp").shape == (3, CLASSES, 6, 6)
 
 
+def test_a_classifier_that_is_replaced_is_noticed() -> None:
+    model, images = made(Pooled), some_images()
+    before = attribute(model, images, TARGETS, "gradcam")
+    model.classifier = made(Pooled, seed=8).classifier
+    after = attribute(model, images, TARGETS, "gradcam")
+    expected = made(Pooled)
+    expected.classifier = model.classifier
+    assert not torch.allclose(before, after)
+    torch.testing.assert_close(after, attribute(expected, images, TARGETS, "gradcam"))
+
+
 @pytest.mark.parametrize(("kind", "layer"), [(Flattened, "body"), (RectifiedConv, "body"), (Pooled, "body.0")])
 def test_other_heads_and_layers_are_not_taken_for_linear(kind: Any, layer: str) -> None:
     """Layers before a ReLU, ReLUs behind the class maps and heads on flattened maps, tried and then remembered."""

@@ -6,7 +6,7 @@ they were when the context ends, also after an exception.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ class Capture:
         self._layers, self._names, self._graph = layers, names, graph
         self._kept: dict[int, Tensor] = {}
         self.last_linear: Call | None = None
-        """The last linear layer or 1 × 1 convolution that was called."""
+        """Of the modules given as heads the last one that was called."""
 
     @property
     def activations(self) -> list[Tensor]:
@@ -93,9 +93,15 @@ class Capture:
 
 @contextmanager
 def capturing(
-    model: nn.Module, layers: Mapping[str, nn.Module], *, graph: bool, device: torch.device | None = None
+    model: nn.Module,
+    layers: Mapping[str, nn.Module],
+    *,
+    graph: bool,
+    device: torch.device | None = None,
+    heads: Iterable[nn.Module] = (),
 ) -> Iterator[Capture]:
-    """Within, `Capture.forward` runs the model in evaluation mode and keeps what the layers gave.
+    """Within, `Capture.forward` runs the model in evaluation mode and keeps what the layers gave, and of `heads` the
+    last call.
 
     With `graph`, autograd starts at the first of the layers: nothing before it is recorded. Works below `no_grad`,
     `inference_mode` and autocast.
@@ -105,9 +111,8 @@ def capturing(
         stack.enter_context(passing(model, device))
         for index, layer in enumerate(layers.values()):
             stack.callback(layer.register_forward_hook(capture.hook(index)).remove)
-        for module in model.modules():
-            if is_linear(module):
-                stack.callback(module.register_forward_hook(capture.note_linear).remove)
+        for module in heads:
+            stack.callback(module.register_forward_hook(capture.note_linear).remove)
         yield capture
 
 
@@ -126,8 +131,12 @@ def passing(model: nn.Module, device: torch.device | None = None) -> Iterator[No
             yield
 
 
-def is_linear(module: nn.Module) -> bool:
-    """A linear layer, or a 1 × 1 convolution."""
+def linear_modules(model: nn.Module) -> list[nn.Module]:
+    """Its linear layers and 1 × 1 convolutions."""
+    return [module for module in model.modules() if _is_linear(module)]
+
+
+def _is_linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (
         isinstance(module, nn.Conv2d)
         and (module.kernel_size, module.stride, module.groups) == ((1, 1), (1, 1), 1)

@@ -15,14 +15,15 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from wsol.attribution.capture import capturing, full_precision, gradients
+from wsol.attribution.capture import capturing, full_precision, gradients, linear_modules
 from wsol.attribution.layers import Layer, chosen_layers
 from wsol.attribution.linear_head import head_weight, linear_maps
 from wsol.attribution.targets import checked_targets, is_single
 from wsol.errors import ParameterError
 
-_not_linear: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
-"""Layers whose closed form was tried in vain: another forward pass without a graph would be for nothing."""
+_heads: WeakKeyDictionary[nn.Module, dict[str, nn.Module | None]] = WeakKeyDictionary()
+"""Layer → the linear classifier that reads its pooled maps, or None where that was tried in vain: another forward pass
+without a graph would be for nothing. What is found here is checked again in every pass."""
 
 
 class Pass(NamedTuple):
@@ -90,18 +91,29 @@ def linear_pass(
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Activations (B, C, h, w), head weights (K, C) and scores (B, K) from a forward pass, or None as above."""
     name = next(iter(layers))
-    if len(layers) > 1 or name in _not_linear.get(model, ()):
+    known = _heads.setdefault(model, {})
+    if len(layers) > 1 or (name in known and known[name] is None):
         return None
-    with capturing(model, layers, graph=False, device=images.device) as capture:
+    head = known.get(name)
+    with capturing(model, layers, graph=False, device=images.device, heads=_tried(model, head)) as capture:
         pixels = usable(images)
         scores = capture.forward(lambda: model(pixels))
         (activation,) = capture.activations
         with full_precision(scores):
             weight = head_weight(activation, capture.last_linear, scores)
-    if weight is None:
-        _not_linear.setdefault(model, set()).add(name)
+    if weight is not None and capture.last_linear is not None:
+        known[name] = capture.last_linear.module
+        return activation, weight, scores
+    if head is None:
+        known[name] = None
         return None
-    return activation, weight, scores
+    # The classifier was replaced since.
+    del known[name]
+    return linear_pass(model, images, layers)
+
+
+def _tried(model: nn.Module, head: nn.Module | None) -> list[nn.Module]:
+    return linear_modules(model) if head is None else [head]
 
 
 def recorded_maps(
@@ -159,7 +171,8 @@ def features_maps(method: str, model: Any, features: Tensor, targets: Any, optio
     if method not in FAMILY:
         raise ParameterError(f"maps from features: method {method!r} is not one of cam, {', '.join(FAMILY)}")
     module = _module(method)
-    with capturing(model, {}, graph=False, device=features.device) as capture:
+    heads = linear_modules(getattr(model, "head", model))
+    with capturing(model, {}, graph=False, device=features.device, heads=heads) as capture:
         leaf = usable(features)
         scores = capture.forward(lambda: model.logits(leaf))
         with full_precision(scores):

@@ -73,7 +73,8 @@ def with_noise(images: Tensor, samples: int, sigma: Tensor | float, seed: int) -
 def evaluating(model: Any) -> Iterator[None]:
     """The network in evaluation mode; afterwards every module is in the mode that it was in."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    if any(mode for _, mode in modes):
+        model.eval()
     try:
         yield
     finally:

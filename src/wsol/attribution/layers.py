@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from wsol.attribution.capture import capturing
+from wsol.attribution.capture import capturing, linear_modules
 from wsol.attribution.linear_head import head_weight
 from wsol.errors import ParameterError
 from wsol.models.network import Network
@@ -28,10 +28,10 @@ def chosen_layers(model: nn.Module, layer: Layer | Sequence[Layer] | None, image
     Raises ParameterError for a name that the model lacks (with the nearest ones), a module that is not part of it,
     and a model where None finds nothing (with candidates).
     """
-    modules = dict(model.named_modules())
     if layer is None:
         name = OWN_CAM_LAYER if isinstance(model, Network) else cam_layer(model, images)
-        return {name: modules[name]}
+        return {name: model.get_submodule(name)}
+    modules = dict(model.named_modules())
     wanted = list(layer) if isinstance(layer, list | tuple) else [layer]
     if not wanted:
         raise ParameterError("layer: the list is empty; name at least one layer, or leave it out")
@@ -72,7 +72,8 @@ def cam_layer(model: nn.Module, images: Tensor) -> str:
         return keep
 
     with ExitStack() as stack:
-        capture = stack.enter_context(capturing(model, {}, graph=False, device=images.device))
+        heads = linear_modules(model)
+        capture = stack.enter_context(capturing(model, {}, graph=False, device=images.device, heads=heads))
         for name, module in model.named_modules():
             if name:
                 stack.callback(module.register_forward_hook(note(name)).remove)
