@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wsol.models.fcam import FCam
 
 from wsol.models import build
+from wsol.models.fcam import FCam
 from wsol.reports.architecture import describe, load_architecture
 
 DEFINITION = Path("params/papers/fcam/tableF2.yaml")
