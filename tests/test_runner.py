@@ -357,7 +357,8 @@ def test_snakemake_is_killed_with_its_runner(checkout: Path) -> None:
         "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n"
     )
     program = (
-        "import sys\nfrom wsol import runner\n"
+        # A shell that starts the tests in the background has its processes ignore SIGINT.
+        "import signal, sys\nfrom wsol import runner\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "runner._snakemake = lambda: [sys.executable, 'snake.py']\nrunner.run_workflow([], cores='1')\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL) as process:
@@ -391,7 +392,8 @@ def test_an_interrupted_run_lets_snakemake_end_its_jobs(checkout: Path) -> None:
         "pathlib.Path('ready').touch(); time.sleep(60)\n"
     )
     program = (
-        "import sys\nfrom wsol import runner\n"
+        # A shell that starts the tests in the background has its processes ignore SIGINT.
+        "import signal, sys\nfrom wsol import runner\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "runner._snakemake = lambda: [sys.executable, 'snake.py']\nsys.exit(runner.run_workflow([], cores='1'))\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:

@@ -433,7 +433,7 @@ def test_a_licence_or_note_of_a_data_set_changes_no_job() -> None:
         "results/nosuch/params/train/synthbirds/resnet50/cam.json",
         "results/nosuch/params/environment.json",
         "results/nosuch/params/supersets/synthnet.json",
-        "results/smoke/params/maps/cam/gradcam.json",
+        "results/smoke/params/maps/cam/nosuch.json",
         "results/smoke/params/scores/nosuch.json",
         "results/smoke/params/scores/CUB.json",
         "results/smoke/params/supersets/CUB.json",

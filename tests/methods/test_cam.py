@@ -79,12 +79,13 @@ def test_pretrained_weights_lie_below_the_raw_data(tmp_path: Path, monkeypatch: 
 
 
 def test_every_method_with_parameters_has_code_that_the_loop_can_call() -> None:
+    from wsol.config.scale import load_method
     from wsol.models.registry import head_names
 
     assert "cam" in head_names()
     folder = Path(__file__).resolve().parents[2] / "params/methods"
     for path in folder.glob("*.yaml"):
-        module = load(path.stem)
+        module = load(load_method(path.stem)["code"])
         trains = hasattr(module, "Method")
         assert trains != hasattr(module, "image_free_map"), path.stem
         if trains:
