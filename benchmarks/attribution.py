@@ -69,12 +69,7 @@ def main() -> int:
             gradient_family(report, options, peers, name, model, layer, batch)
         if not options.without_score:
             score_family(report, options, peers, name, model, layer)
-    if options.out:
-        report.write(options.out)
-    print(f"\ntargets: {sum(one.met == 'met' for one in report.rows)} met, {len(report.missed)} not met")
-    for one in report.missed:
-        print(f"  not met: {one.section}, {one.kind}, {one.method}: {one.target}")
-    return int(bool(report.missed))
+    return report.finish(options.out)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -54,12 +54,7 @@ def main() -> int:
         on_gpu(report, options)
     else:
         print("\nGPU kernel: not measured on a GPU (torch sees none)")
-    if options.out:
-        report.write(options.out)
-    print(f"\ntargets: {sum(one.met == 'met' for one in report.rows)} met, {len(report.missed)} not met")
-    for one in report.missed:
-        print(f"  not met: {one.section}, {one.kind}, {one.method}: {one.target}")
-    return int(bool(report.missed))
+    return report.finish(options.out)
 
 
 def parser() -> argparse.ArgumentParser:

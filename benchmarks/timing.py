@@ -68,6 +68,15 @@ class Report:
     def missed(self) -> list[Row]:
         return [row for row in self.rows if row.met == "NOT met"]
 
+    def finish(self, out: Path | None) -> int:
+        """Write the rows where that is wanted, say which targets were not met; 1 if there are any, else 0."""
+        if out:
+            self.write(out)
+        print(f"\ntargets: {sum(row.met == 'met' for row in self.rows)} met, {len(self.missed)} not met")
+        for row in self.missed:
+            print(f"  not met: {row.section}, {row.kind}, {row.method}: {row.target}")
+        return int(bool(self.missed))
+
     def write(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")

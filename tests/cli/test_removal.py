@@ -17,7 +17,6 @@ from wsol.attribution.store import read_maps, write_maps
 from wsol.cli import maps, removal, removal_report
 from wsol.cli.data import prepare, render
 from wsol.config import resolve
-from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.data.images import load_images
 from wsol.data.manifest import read_manifest
 from wsol.data.transforms import eval_batch
@@ -25,6 +24,7 @@ from wsol.errors import DataError
 from wsol.files import read_json
 from wsol.metrics.removal import count_correct, image_keys
 from wsol.models import build, load_model, save_model
+from wsol.testing.parameters import forget
 
 REPO = Path(__file__).resolve().parents[2]
 SCALE = """
@@ -45,11 +45,6 @@ CELL = {"scale": "mini", "dataset": "synthbirds", "backbone": "resnet50", "metho
 PLACE = "synthbirds/resnet50/cam/s0"
 MODEL, MAPS = f"results/mini/checkpoints/{PLACE}/model.safetensors", f"results/mini/maps/{PLACE}/cam"
 DATA, COUNTS = "data/mini/synthbirds", f"results/mini/removal/{PLACE}/cam.json"
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset):
-        cached.cache_clear()
 
 
 @pytest.fixture

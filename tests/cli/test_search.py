@@ -17,10 +17,10 @@ from wsol.cli.search import adopt, choose, draw
 from wsol.cli.search import main as search
 from wsol.config import resolve
 from wsol.config.resolve import ExpectedTexts, train_settings
-from wsol.config.scale import load_dataset, load_method, load_metric, load_scale
 from wsol.errors import DataError, DivergedError, ParameterError, TrainingError
 from wsol.files import read_json, sha256_file, write_json
 from wsol.provenance.verify import verify
+from wsol.testing.parameters import forget
 from wsol.training import loop
 
 REPO = Path(__file__).resolve().parents[2]
@@ -46,11 +46,6 @@ LAYER = """
 """
 CELL = ("mini", "synthbirds", "resnet50", "has")
 FOLDER = Path("results/mini/search/synthbirds/resnet50/has")
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from wsol.attribution.store import read_maps
 from wsol.attribution.superset import aggregate
 from wsol.cli import maps, score, train
 from wsol.config import resolve
-from wsol.config.scale import load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import load_scale
 from wsol.data.images import load_images
 from wsol.data.manifest import read_manifest
 from wsol.data.transforms import eval_batch
@@ -32,6 +32,7 @@ from wsol.files import load_metadata, load_tensors, read_json, sha256_file
 from wsol.metrics.boxes import box_accuracy, rescale_boxes
 from wsol.models import load_model
 from wsol.provenance.closure import OBSERVERS, code_closure
+from wsol.testing.parameters import forget
 from wsol.training import loop
 
 REPO = Path(__file__).resolve().parents[2]
@@ -72,11 +73,6 @@ for name, module, arguments in json.load(open("jobs.json")):
     loaded[name] = sorted(file for file in files if file)
 json.dump(loaded, open("loaded.json", "w"))
 """
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 def train_arguments(dataset: str, out: str = "results/mini/checkpoints", state: str = "scratch/state.pt") -> list[str]:

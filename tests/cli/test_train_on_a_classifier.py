@@ -16,8 +16,8 @@ from wsol.cli import maps, score, train
 from wsol.cli.data import prepare, render
 from wsol.config import resolve
 from wsol.config.paths import EVALUATED_SPLITS
-from wsol.config.scale import load_dataset, load_method, load_metric, load_scale
 from wsol.files import load_tensors, read_json, save_tensors, sha256_file
+from wsol.testing.parameters import forget
 from wsol.training import loop
 
 REPO = Path(__file__).resolve().parents[2]
@@ -39,11 +39,6 @@ seeds: [0]
 HERE = {"epochs": 2, "batch_size": 5, "learning_rate": 0.05, "decay_every_epochs": 2}
 DATA = "data/mini/synthbirds"
 CLASSIFIER = "results/mini/checkpoints/synthbirds/resnet50/cam/s7/model.safetensors"
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 @pytest.fixture(scope="module")

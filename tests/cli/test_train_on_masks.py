@@ -13,11 +13,12 @@ import pytest
 from wsol.cli import maps, train
 from wsol.cli.data import prepare, render
 from wsol.config import resolve
-from wsol.config.scale import load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import load_dataset, load_scale
 from wsol.data.manifest import read_manifest, write_manifest
 from wsol.errors import DataError, ParameterError, TrainingError
 from wsol.files import read_json, sha256_file
 from wsol.methods import fsl
+from wsol.testing.parameters import forget
 from wsol.training import loop
 
 REPO = Path(__file__).resolve().parents[2]
@@ -44,11 +45,6 @@ LAYER = """
     set: {epochs: 2, batch_size: 5, learning_rate: 0.05, decay_every_epochs: 2}
 """
 MADE = ("model.safetensors", "best.safetensors", "last.safetensors", "train.csv")
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 @pytest.fixture(scope="module")

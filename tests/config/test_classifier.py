@@ -15,18 +15,14 @@ from wsol.config import roots
 from wsol.config.initial import classifier_cell
 from wsol.config.paths import Cell
 from wsol.config.resolve import train_settings
-from wsol.config.scale import load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import load_method, load_scale
 from wsol.config.search import draw_settings
 from wsol.errors import ParameterError
+from wsol.testing.parameters import forget
 from wsol.workflow import inputs
 from wsol.workflow.targets import Targets
 
 REPO = Path(__file__).resolve().parents[2]
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -14,17 +14,13 @@ import yaml
 from wsol.config.initial import source_cell, weights_path
 from wsol.config.paths import Cell
 from wsol.config.resolve import data_settings, settings_of, train_settings
-from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import all_scales, load_scale
 from wsol.errors import ParameterError
+from wsol.testing.parameters import forget
 from wsol.workflow import inputs
 
 REPO = Path(__file__).resolve().parents[2]
 START = "checkpoint:synthmix/pretraining/s0"
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -17,13 +17,9 @@ from wsol.config.resolve import ExpectedTexts, hyperparameters, materialise, set
 from wsol.config.scale import all_scales, available_methods, load_dataset, load_method, load_metric, load_scale
 from wsol.errors import ParameterError
 from wsol.files import canonical_json
+from wsol.testing.parameters import forget
 
 REPO = Path(__file__).resolve().parents[2]
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -11,22 +11,18 @@ import pytest
 import yaml
 
 from wsol.config.resolve import ExpectedTexts, hyperparameters, settings_of, train_settings
-from wsol.config.scale import available_methods, load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import available_methods, load_method, load_scale
 from wsol.config.search import draw_settings, proxy_source, ranges_of
 from wsol.config.searched import searched_path
 from wsol.errors import ParameterError
 from wsol.files import canonical_json
 from wsol.methods import load
+from wsol.testing.parameters import forget
 from wsol.workflow.targets import Targets
 
 REPO = Path(__file__).resolve().parents[2]
 CELL = ("smoke", "synthbirds", "resnet50", "has")
 STEM = "results/smoke/params/search/synthbirds/resnet50/has"
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -11,17 +11,13 @@ import pytest
 import yaml
 
 from wsol.config import paths
-from wsol.config.scale import load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import load_method, load_scale
 from wsol.reports.catalogue import table_specs
+from wsol.testing.parameters import forget
 from wsol.workflow import inputs
 from wsol.workflow.targets import Targets
 
 REPO = Path(__file__).resolve().parents[2]
-
-
-def forget() -> None:
-    for cached in (load_scale, load_method, load_dataset, load_metric, table_specs):
-        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -1,1 +1,1 @@
-"""For tests and benchmarks: maps on which the engines are compared, and the comparison."""
+"""For tests and benchmarks: kinds of maps and the comparison of engines on them; small classifiers; parameter files."""
