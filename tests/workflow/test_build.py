@@ -18,8 +18,8 @@ BACKBONES = {"vgg16", "resnet50"}
 # Table B's methods of the scale, with the attributions that have a row.
 ROWS = {"cam": {"cam", "cam+superset"}, "calm_em": {"calm", "calm+superset"}, "fsl": {"fsl"}}
 # Jobs by layer: see the rules. 4 data sets; 3 × 3 × 2 models, and the 2 that they start from; 5 maps on each place and
-# the centre's; 6 tables, 3 + 1 pages, the curves.
-JOBS = {"data": 8, "supersets": 3, "train": 20, "maps": 33, "scores": 33, "reports": 11}
+# the centre's; a table, 3 + 1 pages, the curves.
+JOBS = {"data": 8, "supersets": 3, "train": 20, "maps": 33, "scores": 33, "reports": 6}
 
 
 def cells(root: Path) -> list[dict[str, str]]:
