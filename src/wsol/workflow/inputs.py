@@ -17,13 +17,13 @@ from wsol.config.resolve import environment_file, parameter_file, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.config.search import proxy_source, search_folder
 from wsol.config.timing import definition_files, timed_backbones
+from wsol.config.yamlfile import load_yaml
 from wsol.data.images import resolve_source
 from wsol.data.prepare import select_source
 from wsol.data.wordnet import find_data_noun
 from wsol.errors import DataError
 from wsol.locations import raw_data_root
 from wsol.reports import removal
-from wsol.reports.architecture import load_architecture
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import ScaleView, required_cells
 from wsol.reports.cells import score_path as table_score_path
@@ -176,7 +176,7 @@ def timing_definition(wildcards: Wildcards) -> list[str]:
 
 
 def architecture_code(wildcards: Wildcards) -> str:
-    networks = load_architecture(ARCHITECTURE)["networks"]
+    networks = load_yaml(Path(ARCHITECTURE), "architecture")["networks"]
     return code_digest(*roots.architecture_roots(network["backbone"] for network in networks))
 
 
