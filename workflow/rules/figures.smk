@@ -1,4 +1,4 @@
-"""Needs: maps, checkpoints, manifests, and what params/papers/<paper>/figures.yaml says of each figure.
+"""Needs: maps, scores, checkpoints, manifests, and what params/papers/<paper>/figures.yaml says of each figure.
 
 Makes: reports/<scale>/figures/<figure>.{png,pdf}, the same without <scale> for the configured one, and beside those that
 need maps of other classes than the image's own, reports/<scale>/figures/<figure>.safetensors, the values drawn.
@@ -17,9 +17,9 @@ rule extract_figure_maps:
         settings=figures.settings(SCALE),
         environment=figures.environment,
         models=figures.models,
-        manifest=figures.manifest(SCALE),
+        manifest=figures.manifests(SCALE),
         classes=figures.classes,
-        images=figures.archive(SCALE),
+        images=figures.archives(SCALE),
         wordnet=figures.wordnet,
         code=figures.map_code,
     output:
@@ -47,9 +47,10 @@ rule extract_figure_maps:
 rule draw_figure:
     input:
         settings=figures.settings(SCALE),
-        manifest=figures.manifest(SCALE),
-        images=figures.archive(SCALE),
+        manifests=figures.manifests(SCALE),
+        images=figures.archives(SCALE),
         maps=figures.drawn_maps(SCALE),
+        scores=figures.drawn_scores(SCALE),
         code=inputs.code(roots.paper_figure_roots),
     output:
         png=report(
@@ -69,8 +70,8 @@ rule draw_figure:
         mem_mb=1000,
         runtime=10,
     shell:
-        "python -m wsol.cli.paper_figure --settings {input.settings} --manifest {input.manifest}"
-        " --maps {input.maps} --png {output.png} --pdf {output.pdf} --sidecar {output.prov} > {log} 2>&1"
+        "python -m wsol.cli.paper_figure --settings {input.settings} --manifests {input.manifests}"
+        " --maps {input.maps} --scores {input.scores} --png {output.png} --pdf {output.pdf} --sidecar {output.prov} > {log} 2>&1"
 
 
 use rule draw_figure as draw_figure_of_configured_scale with:

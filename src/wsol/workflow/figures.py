@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wsol.config import paths, roots
-from wsol.config.figures import COMPUTED, figure_settings
-from wsol.config.paths import Cell
+from wsol.config.figures import NEEDS, figure_cells, figure_datasets, figure_settings
 from wsol.config.resolve import environment_file, parameter_file
 from wsol.config.scale import load_dataset
 from wsol.data.images import resolve_source
@@ -24,32 +23,34 @@ def environment(wildcards: Wildcards) -> str:
     return environment_file(wildcards.scale)
 
 
-def manifest(configured: str) -> InputFunction:
-    def path(wildcards: Wildcards) -> str:
-        scale = _scale(wildcards, configured)
-        return paths.manifest_path(scale, _settings(wildcards, configured)["dataset"], "test")
+def manifests(configured: str) -> InputFunction:
+    """Of every data set that the figure shows, in order."""
 
-    return path
+    def files(wildcards: Wildcards) -> list[str]:
+        found = _settings(wildcards, configured)
+        return [paths.manifest_path(found["scale"], dataset, "test") for dataset in figure_datasets(found)]
+
+    return files
 
 
 def classes(wildcards: Wildcards) -> str:
     return f"{paths.data_folder(wildcards.scale, _settings(wildcards)['dataset'])}/classes.json"
 
 
-def archive(configured: str) -> InputFunction:
-    """What the manifest describes, as in `wsol.workflow.inputs.archive`."""
+def archives(configured: str) -> InputFunction:
+    """What the manifests describe, as in `wsol.workflow.inputs.archive`."""
 
-    def path(wildcards: Wildcards) -> str:
-        dataset = _settings(wildcards, configured)["dataset"]
-        folder = paths.data_folder(_scale(wildcards, configured), dataset)
-        return str(resolve_source(select_source(load_dataset(dataset), folder)))
+    def files(wildcards: Wildcards) -> list[str]:
+        found = _settings(wildcards, configured)
+        folders = [(dataset, paths.data_folder(found["scale"], dataset)) for dataset in figure_datasets(found)]
+        return [str(resolve_source(select_source(load_dataset(dataset), folder))) for dataset, folder in folders]
 
-    return path
+    return files
 
 
 def models(wildcards: Wildcards) -> list[str]:
     """The checkpoint of every column, in order."""
-    return [paths.checkpoint_path(cell) for cell, _ in _columns(_settings(wildcards))]
+    return [paths.checkpoint_path(cell) for cell, _ in figure_cells(_settings(wildcards))]
 
 
 def wordnet(wildcards: Wildcards) -> list[str]:
@@ -65,19 +66,27 @@ def map_code(wildcards: Wildcards) -> str:
 
 
 def drawn_maps(configured: str) -> InputFunction:
-    """The stored maps of every column, in order, or the one file of `extract_figure_maps`."""
+    """The stored maps of every cell, in order, or the one file of `extract_figure_maps`; none for other kinds."""
 
     def files(wildcards: Wildcards) -> list[str]:
         found = _settings(wildcards, configured)
-        if found["kind"] in COMPUTED:
+        if "computed" in NEEDS[found["kind"]]:
             return [f"reports/{found['scale']}/figures/{found['name']}.safetensors"]
-        return [paths.maps_path(cell, attribution, "test") for cell, attribution in _columns(found)]
+        return _stored(found, "maps")
 
     return files
 
 
-def _columns(found: dict[str, Any]) -> list[tuple[Cell, str]]:
-    return [(Cell(**found["cell"], method=column["method"]), column["attribution"]) for column in found["columns"]]
+def drawn_scores(configured: str) -> InputFunction:
+    """The stored scores of every cell, in order, for kinds that need them."""
+    return lambda wildcards: _stored(_settings(wildcards, configured), "scores")
+
+
+def _stored(found: dict[str, Any], layer: str) -> list[str]:
+    if layer not in NEEDS[found["kind"]]:
+        return []
+    path = {"maps": paths.maps_path, "scores": paths.score_path}[layer]
+    return [path(cell, attribution, "test") for cell, attribution in figure_cells(found)]
 
 
 def _settings(wildcards: Wildcards, configured: str = "") -> dict[str, Any]:

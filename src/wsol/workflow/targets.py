@@ -6,7 +6,7 @@ from functools import cached_property
 
 from wsol.config import paths
 from wsol.config.cues import load_cues
-from wsol.config.figures import COMPUTED, figure_settings, figures_of
+from wsol.config.figures import NEEDS, figure_cells, figure_settings, figures_of
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
 from wsol.config.search import search_folder
@@ -45,12 +45,7 @@ class Targets:
     def _drawn(self) -> list[tuple[Cell, str]]:
         """Of the figures that show stored maps."""
         shown = [figure_settings(self.scale, name) for name in figures_of(self.scale)]
-        return [
-            (Cell(**figure["cell"], method=column["method"]), column["attribution"])
-            for figure in shown
-            if figure["kind"] not in COMPUTED
-            for column in figure["columns"]
-        ]
+        return [pair for figure in shown if "maps" in NEEDS[figure["kind"]] for pair in figure_cells(figure)]
 
     @property
     def manifests(self) -> list[str]:
