@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
+from wsol.config.figures import figures_of
+
 pytestmark = pytest.mark.workflow
 
 DATASETS = ("synthbirds", "synthobjects", "synthnet")
 BACKBONES = ("resnet50", "vgg16")
 LINES = {("cam", "cam"), ("calm_ml", "calm"), ("calm_em", "calm")}
 SHARES = ["0", "0.1", "0.3", "0.5", "0.7", "0.9", "1"]
-FIGURES = tuple(f"calm_fig_{letter}" for letter in "abcde")
 CLAIMS = {"check_claims smoke", "check_claims_of_configured_scale"}
 
 
@@ -81,7 +82,7 @@ def test_every_claim_has_a_verdict_or_says_what_it_lacks(complete: Any) -> None:
 
 def test_every_figure_is_drawn_as_png_and_pdf(complete: Any) -> None:
     folder = complete.root / "reports/figures"
-    for name in (*FIGURES, "remove_and_classify"):
+    for name in (*figures_of("smoke"), "remove_and_classify"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
         assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF"), name
         assert min((folder / f"{name}.{kind}").stat().st_size for kind in ("png", "pdf")) > 5000, name
@@ -145,5 +146,5 @@ def test_an_edit_remakes_what_depends_on_it(complete: Any, duplicate: Any, tmp_p
     removed = {f"remove_and_classify {d}/{b}/{m}/0/{a}" for d in DATASETS for b in BACKBONES for m, a in LINES}
     reports = {"report_removal smoke", "report_removal_of_configured_scale"}
     assert planned_after("src/wsol/cli/removal.py") == removed | reports | CLAIMS
-    drawn = {f"draw_figure_of_configured_scale {name}" for name in FIGURES}
+    drawn = {f"draw_figure_of_configured_scale {name}" for name in figures_of("smoke")}
     assert planned_after("src/wsol/reports/figures/attribution_grid.py") == drawn

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsol.cli.common import archive_input
 from wsol.cli.entry import enter
-from wsol.config.figures import NEEDS, figure_cells, figure_datasets
+from wsol.config.figures import COMPARING, NEEDS, figure_cells, figure_datasets
 from wsol.config.roots import paper_figure_roots
 from wsol.errors import DataError
 from wsol.files import read_json
@@ -68,6 +68,13 @@ def _draw(arguments: argparse.Namespace, settings: dict[str, Any], manifests: li
     from wsol.reports.figures.draw import draw
     from wsol.reports.figures.store import read_figure_maps
 
+    if settings["kind"] in COMPARING:
+        from wsol.reports.figures.localisation import localisation_page
+        from wsol.reports.figures.tiles import draw_tiles
+
+        tiles = localisation_page(settings, manifests, arguments.maps, arguments.scores)
+        draw_tiles(tiles, png, pdf)
+        return f"{len(tiles.rows)} rows, {len(tiles.blocks)} data sets"
     if "computed" in NEEDS[settings["kind"]]:
         rows, maps = read_figure_maps(arguments.maps[0], settings["name"], manifests[0])
         page_of = counterfactual_page if settings["kind"] == "counterfactual" else depths_page

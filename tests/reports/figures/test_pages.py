@@ -107,10 +107,10 @@ def test_a_missing_or_wrong_map_file_is_named(tmp_path: Path) -> None:
     files = write_columns(tmp_path, manifest)
     with pytest.raises(DataError, match=r"absent.safetensors: no such file"):
         attribution_page(settings("attribution"), manifest, [files[0], tmp_path / "absent.safetensors"])
-    with pytest.raises(DataError, match=r"calm_em.safetensors: maps of method 'calm_em' for the column of 'cam'"):
+    with pytest.raises(DataError, match=r"calm_em.safetensors: of method 'calm_em' for the column of 'cam'"):
         attribution_page(settings("attribution"), manifest, files[::-1])
     other = write_columns(tmp_path, manifest, backbone="vgg16")
-    with pytest.raises(DataError, match="maps of backbone 'vgg16' for the column of 'resnet50'"):
+    with pytest.raises(DataError, match="of backbone 'vgg16' for the column of 'resnet50'"):
         attribution_page(settings("attribution"), manifest, other)
     with pytest.raises(DataError, match="missing"):
         attribution_page(settings("attribution"), make_split(tmp_path, [0, 1, 2, 2]), write_columns(tmp_path, manifest))

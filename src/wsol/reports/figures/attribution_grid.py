@@ -24,7 +24,7 @@ def attribution_page(settings: Mapping[str, Any], manifest: Any, map_files: Sequ
 
     stores = [read_maps(path) for path in map_files]
     for store, path, column in zip(stores, map_files, settings["columns"], strict=True):
-        _check_cell(store.description, path, settings, column)
+        check_cell(store.description, path, settings["cell"], column)
         check_same_images(store.image_ids, manifest, path)
     size = settings["image_size"]
     chosen = evenly_over_classes(manifest.labels.tolist(), settings["images"])
@@ -72,13 +72,12 @@ def _caption(settings: Mapping[str, Any]) -> str:
     )
 
 
-def _check_cell(
-    description: Mapping[str, Any], path: Path, settings: Mapping[str, Any], column: Mapping[str, Any]
-) -> None:
+def check_cell(description: Mapping[str, Any], path: Path, cell: Mapping[str, Any], column: Mapping[str, Any]) -> None:
+    """Raise DataError unless a file's description (`cell`, `attribution`) is of a column in a place."""
     from wsol.errors import DataError
 
     found = {**description["cell"], "attribution": description["attribution"]}
-    wanted = {**settings["cell"], "method": column["method"], "attribution": column["attribution"]}
+    wanted = {**cell, "method": column["method"], "attribution": column["attribution"]}
     for key, value in wanted.items():
         if found.get(key) != value:
-            raise DataError(f"{path}: maps of {key} {found.get(key)!r} for the column of {value!r}; give its own file")
+            raise DataError(f"{path}: of {key} {found.get(key)!r} for the column of {value!r}; give its own file")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wsol.reports.pictures import LUMINANCE
@@ -17,6 +17,7 @@ Limits = tuple[float, float]
 COLOUR_MAPS: dict[Colours, str] = {"sequential": "inferno", "diverging": "RdBu_r"}
 _GREYS: dict[Colours, tuple[float, float]] = {"sequential": (0.05, 0.7), "diverging": (0.4, 0.6)}
 _WEIGHTS: dict[Colours, float] = {"sequential": 0.55, "diverging": 0.65}
+_TINT = 0.65
 
 
 def shared_limits(maps: Sequence[np.ndarray]) -> Limits:
@@ -49,6 +50,23 @@ def blend(image: np.ndarray, values: np.ndarray, limits: Limits, colours: Colour
     heat = matplotlib.colormaps[COLOUR_MAPS[colours]](np.clip((values - low) / (high - low), 0, 1))[..., :3]
     mixed = (1 - _WEIGHTS[colours]) * grey[..., None] + _WEIGHTS[colours] * heat
     return np.rint(255 * mixed).astype(np.uint8)
+
+
+def tinted(image: np.ndarray, layer: np.ndarray, colours: Mapping[int, str]) -> np.ndarray:
+    """The image in grey, its regions in colour: layer (H, W) integers, those in `colours` (hexadecimal) are tinted.
+
+    (H, W, 3) uint8. The grey's contrast is reduced, as under a map.
+    """
+    import numpy as np
+    from matplotlib.colors import to_rgb
+
+    darkest, contrast = _GREYS["sequential"]
+    grey = darkest + contrast * ((np.asarray(image, dtype=np.float64) / 255) @ np.array(LUMINANCE))
+    result = np.repeat(grey[..., None], 3, axis=2)
+    for value, colour in colours.items():
+        inside = layer == value
+        result[inside] = (1 - _TINT) * result[inside] + _TINT * np.array(to_rgb(colour))
+    return np.rint(255 * result).astype(np.uint8)
 
 
 def resized(values: np.ndarray, size: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +32,21 @@ LABEL_LINES = 3
 def draw(page: FigurePage, png: str | Path, pdf: str | Path) -> None:
     """Write both files. Raises DataError where the page's parts do not fit together. The caller publishes them."""
     page.check(png)
+    save(lambda: _compose(page), page.title, png, pdf)
+
+
+def save(compose: Callable[[], Figure], title: str, png: str | Path, pdf: str | Path) -> None:
+    """Write what `compose` draws, under the same style wherever it runs."""
     from matplotlib import rc_context, style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     # Fonts as outlines that a printer takes, and no date or random name in the file.
     with style.context("default"), rc_context({"pdf.fonttype": 42, "svg.hashsalt": "wsol", "font.size": TEXT}):
-        figure = _compose(page)
+        figure = compose()
         FigureCanvasAgg(figure)
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
         nothing = {"CreationDate": None, "Creator": None, "Producer": None}
-        figure.savefig(pdf, format="pdf", dpi=DPI, metadata={"Title": page.title, **nothing})
+        figure.savefig(pdf, format="pdf", dpi=DPI, metadata={"Title": title, **nothing})
 
 
 def _compose(page: FigurePage) -> Figure:
