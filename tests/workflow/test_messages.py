@@ -143,3 +143,20 @@ def test_the_linter_fails_on_a_rule_without_a_log(fresh: Any) -> None:
     assert "rule careless (line" in said
     assert "No log directive defined" in said
     assert str(fresh.root) not in said
+
+
+def test_figures_of_maps_of_f_cam_are_drawn_from_what_their_methods_and_baselines_gave(planned: Any) -> None:
+    names = ["3", "4", "c1", *(f"f{number}" for number in range(10, 16))]
+    targets = [f"reports/figures/fcam_fig_{name}.{kind}" for name in names for kind in ("png", "pdf")]
+    plan = planned.plan(*targets, scale="demo")
+    assert set(targets) <= plan.outputs
+    drawn = {job for job in plan.jobs if job.startswith("draw_figure")}
+    assert drawn == {f"draw_figure_of_configured_scale fcam_fig_{name}" for name in names}
+    # Six decoders and the classifier that they stand on, on each of two data sets, after one pretraining.
+    trained = {job for job in plan.jobs if job.startswith("train_model")}
+    maps = ("cam", "gradcam", "gradcam_pp", "layercam", "smooth_gradcam_pp", "xgradcam")
+    methods = ["cam", *(f"fcam_{name}" for name in maps)]
+    assert trained == {
+        "train_model synthmix/resnet50/pretraining/0",
+        *(f"train_model {data}/resnet50/{method}/0" for data in ("synthbirds", "synthobjects") for method in methods),
+    }
