@@ -28,6 +28,7 @@ include: "workflow/rules/reports.smk"
 include: "workflow/rules/fcam.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/curves.smk"
 
 
 onsuccess:

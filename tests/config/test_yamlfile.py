@@ -21,6 +21,7 @@ SCHEMA_OF_PAPER_FILE = {
     "remove_and_classify": "removal",
     "cues": "cues",
     "figures": "figures",
+    "curves": "curves",
     "tableF2": "architecture",
     "tableF4": "timing",
 }

@@ -194,8 +194,11 @@ def test_the_claims_hold_for_the_numbers_that_the_paper_prints() -> None:
     found = {each.claim.id: each for each in evaluate_claims(claims, VIEW, reports)}
     timed = {name for name, each in found.items() if reports_of([each.claim]) == ["fcam_tableF4.csv"]}
     assert timed == {"costs-less-than-the-baselines", "costs-less-in-the-papers-way", "score-methods-are-slower"}
-    assert {name: each.verdict for name, each in found.items() if name not in timed} == {
-        name: "holds" for name in found if name not in timed
+    # The paper draws these and prints no numbers.
+    drawn = {name for name, each in found.items() if reports_of([each.claim])[0].startswith("fcam_fig_")}
+    assert {each.verdict for name, each in found.items() if name in drawn} == {"undecided"}
+    assert {name: each.verdict for name, each in found.items() if name not in timed | drawn} == {
+        name: "holds" for name in found if name not in timed | drawn
     }
     assert {each.published_verdict for name, each in found.items() if name not in timed} == {"holds"}
     first = found["improves-every-baseline"]

@@ -16,6 +16,7 @@ from typing import Any
 
 from wsol.config import paths
 from wsol.config.cues import cue_settings
+from wsol.config.curve_figures import curve_settings
 from wsol.config.figures import figure_settings
 from wsol.config.initial import source_cell
 from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
@@ -216,6 +217,8 @@ def settings_of(path: str) -> dict[str, Any]:
             return cue_settings(scale, dataset, method, attribution)
         case "figures", [figure]:
             return figure_settings(scale, figure)
+        case "curves", [figure]:
+            return curve_settings(scale, figure)
         case "timing", [backbone]:
             return timing_settings(scale, backbone)
         case "reports", [_]:

@@ -47,6 +47,10 @@ def paper_figure_roots() -> list[str]:
     return ["wsol.cli.paper_figure"]
 
 
+def paper_curve_roots() -> list[str]:
+    return ["wsol.cli.paper_curves"]
+
+
 def manifest_roots(reader: str) -> list[str]:
     return ["wsol.cli.data.prepare", f"wsol.data.readers.{reader}"]
 

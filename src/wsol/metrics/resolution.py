@@ -25,16 +25,19 @@ def low_side(side: int, factor: int) -> int:
     return side // factor
 
 
+def low_maps(masks: Any, factor: int) -> NDArray[np.float64]:
+    """Masks (n, S, S) downscaled, (n, s, s) in [0, 1]; 1 is object, 0 background, 255 ignored (as background)."""
+    objects = (np.asarray(masks) == 1).astype(np.float64)
+    return score_maps(objects, low_side(objects.shape[1], factor), "as-is", "bilinear")
+
+
 def simulated_maps(masks: Any, factor: int, order: str = "as-is") -> NDArray[np.float64]:
-    """Score maps (n, S, S) in [0, 1] of masks (n, S, S) with 1 object, 0 background, 255 ignored (as background).
+    """Score maps (n, S, S) in [0, 1] of masks (n, S, S), downscaled and upscaled again.
 
     `order` is that of `score_maps` on the way up: as-is keeps the share of the object that a pixel stands for;
     resize-normalize brings each map to 0…1, as a network's are.
     """
-    objects = (np.asarray(masks) == 1).astype(np.float64)
-    side = objects.shape[1]
-    low = score_maps(objects, low_side(side, factor), "as-is", "bilinear")
-    return score_maps(low, side, order, "bilinear")
+    return score_maps(low_maps(masks, factor), np.shape(masks)[1], order, "bilinear")
 
 
 def resolution_bounds(

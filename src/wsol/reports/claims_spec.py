@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wsol.config.curve_figures import curve_specs
 from wsol.config.scale import all_scales, available_methods
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
@@ -19,10 +20,12 @@ from wsol.reports.spec import load_spec
 
 TABLE = ".cells.csv"
 TABLE_COLUMNS = ("row", "column", "dataset", "backbone", "method", "attribution", "metric", "split")
+CURVE_COLUMNS = ("dataset", "backbone", "method", "attribution", "quantity", "at")
 REPORT_COLUMNS = {
     "cues.csv": ("dataset", "backbone", "method", "attribution", "differing_parts"),
     "remove_and_classify.csv": ("dataset", "backbone", "method", "attribution", "k"),
     "fcam_tableF4.csv": ("row", "backbone"),
+    **{f"{name}.csv": CURVE_COLUMNS for name in curve_specs()},
 }
 """The columns that say which value a line holds; those of a table `<table>.cells.csv` are TABLE_COLUMNS."""
 COUNT_COLUMNS = {"fcam_tableF4.csv": "repeats"}

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from wsol.config import paths
 from wsol.config.cues import load_cues
+from wsol.config.curve_figures import curves_of
 from wsol.config.figures import NEEDS, figure_cells, figure_settings, figures_of
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
 from wsol.config.scale import load_method, load_scale
@@ -130,7 +131,8 @@ class Targets:
 
     @property
     def figures(self) -> list[str]:
-        return [f"reports/figures/{name}.{kind}" for name in figures_of(self.scale) for kind in ("png", "pdf")]
+        names = [*figures_of(self.scale), *curves_of(self.scale)]
+        return [f"reports/figures/{name}.{kind}" for name in names for kind in ("png", "pdf")]
 
     @property
     def pictures(self) -> list[str]:

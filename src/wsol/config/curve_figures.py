@@ -1,0 +1,129 @@
+"""The papers' figures of curves: which lines of which networks each shows, and what those are at a scale."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from wsol.config.curve_lines import OF_MASKS
+from wsol.config.figures import figure_specs
+from wsol.config.scale import Scale, load_dataset, load_method, load_scale
+from wsol.config.yamlfile import PARAMS, load_yaml
+from wsol.errors import ParameterError
+
+
+@functools.cache
+def curve_specs() -> dict[str, dict[str, Any]]:
+    """Figure name to what params/papers/<paper>/curves.yaml says of it. ParameterError for a misfit."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((PARAMS / "papers").glob("*/curves.yaml")):
+        document = load_yaml(path, "curves")
+        for name, figure in document["curves"].items():
+            if name in figure_specs() or name in found:
+                raise ParameterError(f"{path}: figure {name!r} is given elsewhere too; rename one")
+            of_masks = figure["kind"] in OF_MASKS
+            if of_masks == bool(figure["rows"]) or of_masks != bool(figure["factors"]):
+                needs = "factors and no rows" if of_masks else "rows and no factors"
+                raise ParameterError(f"{path}: curves.{name}: kind {figure['kind']} needs {needs}")
+            if of_masks and len(figure["datasets"]) != 1:
+                raise ParameterError(f"{path}: curves.{name}.datasets: kind {figure['kind']} shows one data set")
+            found[name] = {**figure, "paper": document["paper"], "file": str(path)}
+    return found
+
+
+def curves_of(scale: str) -> list[str]:
+    """The figures of curves of which a scale can have a panel."""
+    return [name for name in curve_specs() if _lacking(name, load_scale(scale)) is None]
+
+
+def curve_settings(scale: str, name: str) -> dict[str, Any]:
+    """All that drawing a figure of curves needs to know. ParameterError where the scale has none of its panels.
+
+    `panels` are those the scale has, row by row: each with its data set, backbone and lines, each line with its method
+    and attribution. What the scale lacks of the figure is in `left_out`, in words.
+    """
+    if name not in curve_specs():
+        raise ParameterError(f"figure {name!r} is in no curves.yaml; there is {', '.join(curve_specs())}")
+    spec, view = curve_specs()[name], load_scale(scale)
+    lacking = _lacking(name, view)
+    if lacking:
+        raise ParameterError(f"figure {name} cannot be drawn at scale {scale}: {lacking}")
+    used = [dataset for dataset in spec["datasets"] if dataset in view.stand_ins]
+    return {
+        "name": name,
+        **{key: spec[key] for key in ("number", "kind", "title", "paper", "source", "factors", "images")},
+        "scale": scale,
+        "image_size": view.image_size,
+        "seeds": view.seeds,
+        "datasets": [_dataset(paper_name, view) for paper_name in used],
+        "panels": _panels(spec, view),
+        "left_out": _left_out(spec, view),
+    }
+
+
+def _panels(spec: dict[str, Any], view: Scale) -> list[dict[str, Any]]:
+    return [
+        {
+            "row": row["label"],
+            "dataset": view.stand_ins[dataset],
+            "backbone": backbone,
+            "lines": [_line(line, view, view.stand_ins[dataset], backbone) for line in row["lines"]],
+        }
+        for dataset in spec["datasets"]
+        if dataset in view.stand_ins
+        for row in spec["rows"]
+        if not _missing(row, view, view.stand_ins[dataset])
+        for backbone in view.backbones
+    ]
+
+
+def _line(line: dict[str, Any], view: Scale, dataset: str, backbone: str) -> dict[str, Any]:
+    from wsol.config.resolve import hyperparameters  # which builds on this module
+
+    return {**line, "checkpoint": hyperparameters(line["method"], view.name, dataset, backbone)["checkpoint"]}
+
+
+def _missing(row: dict[str, Any], view: Scale, dataset: str) -> str | None:
+    """The first of the row's methods that the scale does not have on a data set."""
+    for line in row["lines"]:
+        method = line["method"]
+        if method not in view.methods or dataset not in {cell.dataset for cell in view.cells(method)}:
+            return str(method)
+        if line["attribution"] not in load_method(method)["attributions"]:
+            raise ParameterError(f"params/methods/{method}.yaml lists no attribution {line['attribution']!r}")
+    return None
+
+
+def _left_out(spec: dict[str, Any], view: Scale) -> list[str]:
+    found = [f"{dataset} (no stand-in)" for dataset in spec["datasets"] if dataset not in view.stand_ins]
+    missing = [
+        row["label"]
+        for row in spec["rows"]
+        if any(_missing(row, view, view.stand_ins[name]) for name in spec["datasets"] if name in view.stand_ins)
+    ]
+    return found + missing
+
+
+def _dataset(paper_name: str, view: Scale) -> dict[str, Any]:
+    dataset = view.stand_ins[paper_name]
+    settings = load_dataset(dataset)
+    return {
+        "dataset": dataset,
+        "title": settings["title"],
+        "stands_in_for": None if dataset == paper_name or view.settings["is_paper"] else paper_name,
+        "synthetic": settings["reader"] == "synthetic",
+        "localisation": settings["localisation"],
+    }
+
+
+def _lacking(name: str, view: Scale) -> str | None:
+    spec = curve_specs()[name]
+    used = [view.stand_ins[dataset] for dataset in spec["datasets"] if dataset in view.stand_ins]
+    if not used:
+        return f"params/scales/{view.name}.yaml has no stand-in for {' or '.join(spec['datasets'])}"
+    if spec["kind"] in OF_MASKS:
+        localisation = load_dataset(used[0])["localisation"]
+        return None if localisation == "masks" else f"{used[0]} has {localisation} and no masks"
+    if not _panels(spec, view):
+        return "it has no pair of methods that the figure compares"
+    return None
