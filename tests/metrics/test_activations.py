@@ -39,3 +39,4 @@ def test_only_a_mode_near_one_makes_the_density_rise() -> None:
     flat = rise_to_one(activation_counts([(np.arange(1000) / 1000)[None, None]]))
     assert flat == pytest.approx(1.0)
     assert rise_to_one(activation_counts([np.ones((1, 2, 2))])) is None
+    assert rise_to_one(activation_counts([np.full((1, 2, 2), 0.3)])) == 0.0

@@ -34,9 +34,11 @@ def share_above(counts: ArrayLike, level: float) -> float | None:
 def rise_to_one(counts: ArrayLike) -> float | None:
     """Density of the pixels in [0.9, 1] over that in [0.8, 0.9): above 1 it rises towards one, which makes a mode.
 
-    None where no pixel is in [0.8, 0.9).
+    0 where no pixel is above 0.9. None where there are some and none in [0.8, 0.9), or no pixels at all.
     """
     top, both = share_above(counts, 0.9), share_above(counts, 0.8)
-    if top is None or both is None or both <= top:
+    if top is None or both is None:
         return None
-    return top / (both - top)
+    if top == 0:
+        return 0.0
+    return top / (both - top) if both > top else None
