@@ -12,6 +12,7 @@ from wsol.reports.claims_spec import REPORT_COLUMNS
 KINDS = {
     "5": "thresholds",
     "6": "activations",
+    "D.2": "search",
     "D.3": "resolution",
     "E.4": "resolution_pictures",
     "F.5": "activations",
@@ -67,6 +68,13 @@ def test_lines_are_read_from_the_layer_of_their_kind() -> None:
     assert maps[1] == "results/smoke/maps/synthbirds/resnet50/fcam_cam/s0/fcam.test.safetensors"
     assert {path.split("/")[-1] for path in line_files(curve_settings("smoke", "fcam_fig_f9"))} == {"train.csv"}
     assert line_files(curve_settings("smoke", "fcam_fig_d3")) == []
+    draws = line_files(curve_settings("smoke", "fcam_fig_d2"))
+    assert draws[0] == "results/smoke/search/synthbirds/resnet50/fcam_cam/draws.csv"
+    assert len(draws) == 2 * 2
+
+
+def test_no_collector_asks_for_the_draws_of_a_search() -> None:
+    assert set(curve_specs()) - set(curves_of("smoke")) == {"fcam_fig_d2"}
 
 
 def test_which_epoch_is_kept_is_the_methods() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol paper_curves", description=__doc__)
     result.add_argument("--settings", type=Path, required=True, help="resolved settings of the figure (JSON)")
-    result.add_argument("--files", type=Path, nargs="*", default=[], help="score, map or history files, line by line")
+    result.add_argument("--files", type=Path, nargs="*", default=[], help="what the lines are read from, in order")
     result.add_argument("--manifest", type=Path, help="for figures of masks alone")
     result.add_argument("--png", type=Path, required=True)
     result.add_argument("--pdf", type=Path, required=True)
@@ -72,11 +72,17 @@ def _page(settings: dict[str, Any], files: list[Path], manifest: Any) -> CurvePa
     from wsol.reports.figures.activation_curves import activation_page
     from wsol.reports.figures.convergence import convergence_page
     from wsol.reports.figures.resolution import resolution_page
+    from wsol.reports.figures.searched import search_page
     from wsol.reports.figures.threshold_curves import threshold_page
 
     if settings["kind"] == "resolution":
         return resolution_page(settings, manifest)
-    of_files = {"thresholds": threshold_page, "activations": activation_page, "convergence": convergence_page}
+    of_files = {
+        "thresholds": threshold_page,
+        "activations": activation_page,
+        "convergence": convergence_page,
+        "search": search_page,
+    }
     return of_files[settings["kind"]](settings, files)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from wsol.config.curve_lines import OF_MASKS
+from wsol.config.curve_lines import OF_MASKS, SEARCH
 from wsol.config.figures import figure_specs
 from wsol.config.scale import Scale, load_dataset, load_method, load_scale
 from wsol.config.yamlfile import PARAMS, load_yaml
@@ -25,6 +25,8 @@ def curve_specs() -> dict[str, dict[str, Any]]:
             if of_masks == bool(figure["rows"]) or of_masks != bool(figure["factors"]):
                 needs = "factors and no rows" if of_masks else "rows and no factors"
                 raise ParameterError(f"{path}: curves.{name}: kind {figure['kind']} needs {needs}")
+            if (figure["kind"] == SEARCH) != bool(figure["option"]):
+                raise ParameterError(f"{path}: curves.{name}.option: for kind {SEARCH}, and needed there")
             if of_masks and len(figure["datasets"]) != 1:
                 raise ParameterError(f"{path}: curves.{name}.datasets: kind {figure['kind']} shows one data set")
             found[name] = {**figure, "paper": document["paper"], "file": str(path)}
@@ -32,8 +34,9 @@ def curve_specs() -> dict[str, dict[str, Any]]:
 
 
 def curves_of(scale: str) -> list[str]:
-    """The figures of curves of which a scale can have a panel."""
-    return [name for name in curve_specs() if _lacking(name, load_scale(scale)) is None]
+    """The figures of curves of which a scale can have a panel, but for those that train what no table shows."""
+    asked = [name for name, spec in curve_specs().items() if spec["kind"] != SEARCH]
+    return [name for name in asked if _lacking(name, load_scale(scale)) is None]
 
 
 def curve_settings(scale: str, name: str) -> dict[str, Any]:
@@ -51,7 +54,7 @@ def curve_settings(scale: str, name: str) -> dict[str, Any]:
     used = [dataset for dataset in spec["datasets"] if dataset in view.stand_ins]
     return {
         "name": name,
-        **{key: spec[key] for key in ("number", "kind", "title", "paper", "source", "factors", "images")},
+        **{key: spec[key] for key in ("number", "kind", "title", "paper", "source", "factors", "images", "option")},
         "scale": scale,
         "image_size": view.image_size,
         "seeds": view.seeds,
@@ -67,7 +70,7 @@ def _panels(spec: dict[str, Any], view: Scale) -> list[dict[str, Any]]:
             "row": row["label"],
             "dataset": view.stand_ins[dataset],
             "backbone": backbone,
-            "lines": [_line(line, view, view.stand_ins[dataset], backbone) for line in row["lines"]],
+            "lines": [_line(spec["kind"], line, view, view.stand_ins[dataset], backbone) for line in row["lines"]],
         }
         for dataset in spec["datasets"]
         if dataset in view.stand_ins
@@ -77,10 +80,16 @@ def _panels(spec: dict[str, Any], view: Scale) -> list[dict[str, Any]]:
     ]
 
 
-def _line(line: dict[str, Any], view: Scale, dataset: str, backbone: str) -> dict[str, Any]:
-    from wsol.config.resolve import hyperparameters  # which builds on this module
+def _line(kind: str, line: dict[str, Any], view: Scale, dataset: str, backbone: str) -> dict[str, Any]:
+    # These build on this module.
+    from wsol.config.resolve import hyperparameters
+    from wsol.config.search import search_folder
 
-    return {**line, "checkpoint": hyperparameters(line["method"], view.name, dataset, backbone)["checkpoint"]}
+    if kind == "convergence":
+        return {**line, "checkpoint": hyperparameters(line["method"], view.name, dataset, backbone)["checkpoint"]}
+    if kind == SEARCH:
+        return {**line, "draws": f"{search_folder(view.name, dataset, backbone, line['method'])}/draws.csv"}
+    return line
 
 
 def _missing(row: dict[str, Any], view: Scale, dataset: str) -> str | None:

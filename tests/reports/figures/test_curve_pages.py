@@ -20,6 +20,7 @@ from wsol.reports.figures.convergence import convergence_page, selected_epoch
 from wsol.reports.figures.curve_page import COLUMNS, CurvePage, Line, Number, Panel, numbers_csv
 from wsol.reports.figures.draw_curves import draw_curves
 from wsol.reports.figures.resolution import resolution_page, resolution_pictures
+from wsol.reports.figures.searched import search_page
 from wsol.reports.figures.threshold_curves import curve_of, threshold_page
 
 SIZE = 16
@@ -166,6 +167,24 @@ def test_the_ring_is_on_the_epoch_whose_weights_are_kept(tmp_path: Path) -> None
     path.write_text("epoch,val_accuracy,val_localisation\n0,,3\n")
     with pytest.raises(DataError, match=r"train.csv: an epoch lacks"):
         convergence_page(settings("convergence"), [path, path])
+
+
+def test_draws_of_a_value_are_averaged_and_unfinished_ones_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "draws.csv"
+    head = "draw,rank,status,epoch,val_localisation,val_accuracy,options.background,reason"
+    rows = ["0,2,finished,1,40,9,0.6,", "1,1,finished,1,60,9,0.6,", "2,3,finished,1,30,9,0.1,", "3,4,failed,,,,0.3,oom"]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    chosen = settings("search", option="options.background")
+    chosen["panels"][0]["lines"] = chosen["panels"][0]["lines"][1:]
+    page = search_page(chosen, [path])
+    runs, means = page.rows[0][0].lines
+    assert (list(runs.x), list(runs.y), runs.dots) == ([0.6, 0.6, 0.1], [40.0, 60.0, 30.0], True)
+    assert (list(means.x), list(means.y)) == ([0.1, 0.6], [30.0, 50.0])
+    assert [(number.at, list(number.values)) for number in page.numbers] == [("0.1", [30.0]), ("0.6", [40.0, 60.0])]
+    assert "seed" not in page.title
+    path.write_text("\n".join([head.replace("options.background", "learning_rate"), *rows]) + "\n")
+    with pytest.raises(DataError, match="draws of learning_rate"):
+        search_page(chosen, [path])
 
 
 def make_masks(folder: Path) -> Manifest:

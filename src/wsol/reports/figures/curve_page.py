@@ -21,7 +21,7 @@ UNDEFINED = "undefined"
 class Line:
     """A line of a panel: values of y at x (None leaves a gap), with a look that is its label's in every panel.
 
-    `marks` are points of x at which a ring is drawn.
+    `marks` are points of x at which a ring is drawn; `dots` are points without a line.
     """
 
     x: Sequence[float]
@@ -30,6 +30,7 @@ class Line:
     look: int
     marks: Sequence[float] = ()
     step: bool = False
+    dots: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def title_of_curves(settings: Mapping[str, Any]) -> str:
         shown.append(f"{dataset['title']} ({kind}{stands_in})")
     seeds = ", ".join(str(seed) for seed in settings["seeds"])
     paper = {"fcam": "F-CAM"}.get(settings["paper"], settings["paper"].upper())
-    tail = f", seed{'s' if len(settings['seeds']) > 1 else ''} {seeds}" if settings["panels"] else ""
+    seeded = settings["panels"] and settings["kind"] != "search"
+    tail = f", seed{'s' if len(settings['seeds']) > 1 else ''} {seeds}" if seeded else ""
     return (
         f"{paper}, figure {settings['number']}: {settings['title']}\n"
         f"{'; '.join(shown)}; split {settings['split']}, scale {settings['scale']}{tail}"

@@ -105,6 +105,9 @@ def _panel(axis: Any, panel: Panel, *, first: bool) -> None:
         label = "_nolegend_" if line.label in seen else line.label
         seen.add(line.label)
         shape = {"drawstyle": "steps-mid"} if line.step else {}
+        if line.dots:
+            axis.plot(line.x, values, color=colour, linestyle="", marker="o", markersize=3, alpha=0.6, label=label)
+            continue
         dot = "o" if len(values) < 12 else ""
         axis.plot(
             line.x, values, color=colour, linestyle=dash, linewidth=1.1, marker=dot, markersize=2, label=label, **shape

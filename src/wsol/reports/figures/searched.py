@@ -1,0 +1,79 @@
+"""Figure D.2 of F-CAM: localisation on train-fullsup of the draws of a search, against the one option drawn."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from wsol.errors import DataError
+from wsol.reports.figures.curve_page import (
+    CurvePage,
+    Line,
+    Number,
+    Panel,
+    in_rows,
+    left_out_sentence,
+    panel_title,
+    title_of_curves,
+)
+from wsol.search.trial import FINISHED
+
+MEASURE = "val_localisation"
+KNOWN = ("draw", "rank", "status", "epoch", MEASURE, "val_accuracy", "reason")
+"""The columns of draws.csv that are no hyperparameter."""
+
+
+def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
+    """The page of draws.csv files in the order of `wsol.config.curve_lines.line_files`."""
+    left = iter(files)
+    panels, numbers = [], []
+    option = settings["option"]
+    for described in settings["panels"]:
+        lines = []
+        for line in described["lines"]:
+            runs = read_draws(next(left), option)
+            by_value: dict[float, list[float]] = {}
+            for value, localisation in sorted(runs):
+                by_value.setdefault(value, []).append(localisation)
+            lines.append(Line([value for value, _ in runs], [each for _, each in runs], "a run", 2, dots=True))
+            means: list[float | None] = [fmean(each) for each in by_value.values()]
+            lines.append(Line(list(by_value), means, "mean of the runs of a value", 1))
+            cell_columns = (described["dataset"], described["backbone"], line["method"], line["attribution"])
+            numbers += [Number(*cell_columns, MEASURE, each, at=f"{value:g}") for value, each in by_value.items()]
+        panels.append(
+            Panel(
+                panel_title(settings, described),
+                option.removeprefix("options."),
+                "localisation, %",
+                lines,
+                y_limits=(0, 100),
+            )
+        )
+    caption = (
+        f"Draws of a random search of {option} alone, all else fixed: localisation on train-fullsup by the data set's "
+        "headline metric, of the epoch whose weights each draw would keep. Draws that failed or were stopped early are "
+        "left out."
+    )
+    page_settings = {**settings, "split": "train-fullsup"}
+    return CurvePage(
+        title_of_curves(page_settings), caption + left_out_sentence(settings), in_rows(settings, panels), numbers
+    )
+
+
+def read_draws(path: Path, option: str) -> list[tuple[float, float]]:
+    """(value of the option, localisation in per cent) of every finished draw. DataError where something else varies."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+    searched = [name for name in reader.fieldnames or () if name not in KNOWN]
+    if searched != [option]:
+        raise DataError(f"{path}: draws of {', '.join(searched) or 'nothing'}; the figure needs {option} and no other")
+    finished = [row for row in rows if row["status"] == FINISHED and math.isfinite(float(row[MEASURE] or "nan"))]
+    found = [(float(row[option]), float(row[MEASURE])) for row in finished]
+    if not found:
+        raise DataError(f"{path}: no draw finished; see the column `reason`")
+    return found
