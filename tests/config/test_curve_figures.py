@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from wsol.config.curve_figures import curve_settings, curve_specs, curves_of
+from wsol.config.curve_figures import curve_settings, curves_of
 from wsol.config.curve_lines import line_files
+from wsol.config.curve_specs import curve_specs
 from wsol.config.figures import figure_specs
 from wsol.config.resolve import settings_of
 from wsol.errors import ParameterError

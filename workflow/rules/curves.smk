@@ -4,7 +4,7 @@ Makes: reports/<scale>/figures/<figure>.{png,pdf} and reports/<scale>/<figure>.c
 the same without <scale> for the configured one.
 """
 
-from wsol.config.curve_figures import curve_specs
+from wsol.config.curve_specs import curve_specs
 from wsol.workflow import curve_figures
 
 

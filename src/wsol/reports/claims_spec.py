@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wsol.config.curve_figures import curve_specs
+from wsol.config.curve_specs import curve_specs
 from wsol.config.scale import all_scales, available_methods
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError

@@ -106,7 +106,7 @@ def _panel(axis: Any, panel: Panel, *, first: bool) -> None:
         seen.add(line.label)
         shape = {"drawstyle": "steps-mid"} if line.step else {}
         if line.dots:
-            axis.plot(line.x, values, color=colour, linestyle="", marker="o", markersize=3, alpha=0.6, label=label)
+            axis.plot(line.x, values, color=colour, linestyle="", marker="o", markersize=4.5, alpha=0.5, label=label)
             continue
         dot = "o" if len(values) < 12 else ""
         axis.plot(

@@ -29,13 +29,16 @@ KNOWN = ("draw", "rank", "status", "epoch", MEASURE, "val_accuracy", "reason")
 
 def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
     """The page of draws.csv files in the order of `wsol.config.curve_lines.line_files`."""
-    left = iter(files)
-    panels, numbers = [], []
     option = settings["option"]
+    every = [read_draws(path, option) for path in files]
+    left = iter(every)
+    tried = [value for runs in every for value, _ in runs]
+    margin = 0.05 * (max(tried) - min(tried)) or 0.05
+    panels, numbers = [], []
     for described in settings["panels"]:
         lines = []
         for line in described["lines"]:
-            runs = read_draws(next(left), option)
+            runs = next(left)
             by_value: dict[float, list[float]] = {}
             for value, localisation in sorted(runs):
                 by_value.setdefault(value, []).append(localisation)
@@ -50,6 +53,7 @@ def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage
                 option.removeprefix("options."),
                 "localisation, %",
                 lines,
+                x_limits=(min(tried) - margin, max(tried) + margin),
                 y_limits=(0, 100),
             )
         )
