@@ -243,7 +243,7 @@ def test_numbers_are_means_over_seeds_and_undefined_where_a_seed_has_none() -> N
 
 def test_the_same_page_gives_the_same_bytes_at_print_size(tmp_path: Path) -> None:
     lines = [Line([0, 1, 2], [1.0, None, 3.0], "a", 0, marks=[2]), Line([0, 1, 2], [2.0, 2.0, 2.0], "b", 1)]
-    page = CurvePage("Title", "Caption. " * 40, [[Panel("p", "x", "y", lines, whole_x=True)] * 3] * 6)
+    page = CurvePage("Title", "Caption. " * 40, [[Panel("p", "x", "y", lines, whole_x=True)]] * 6)
     for name in ("a", "b"):
         draw_curves(page, tmp_path / f"{name}.png", tmp_path / f"{name}.pdf")
     for kind in ("png", "pdf"):
