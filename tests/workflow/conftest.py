@@ -213,8 +213,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def built(source: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The clone after its tables and pictures were made at scale smoke. Do not change it."""
+def built_once(source: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The clone after its tables and pictures were made at scale smoke. Run nothing in it: others copy it meanwhile."""
 
     def make(folder: Path) -> Checkout:
         checkout = copy_tree(source, folder)
@@ -225,15 +225,21 @@ def built(source: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkou
 
 
 @pytest.fixture(scope="session")
-def complete(built: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The built clone after all that can be reported at scale smoke was made. Do not change it."""
+def built(built_once: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """This worker's built clone. Do not change it."""
+    return copy_tree(built_once, tmp_path_factory.mktemp("built") / "project")
+
+
+@pytest.fixture(scope="session")
+def complete(built_once: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """This worker's built clone after all that can be reported at scale smoke was made. Do not change it."""
 
     def make(folder: Path) -> Checkout:
-        checkout = copy_tree(built, folder)
+        checkout = copy_tree(built_once, folder)
         checkout.build(*EVERYTHING)
         return checkout
 
-    return made_once(tmp_path_factory, "complete", make)
+    return copy_tree(made_once(tmp_path_factory, "complete", make), tmp_path_factory.mktemp("complete") / "project")
 
 
 @pytest.fixture
@@ -244,9 +250,9 @@ def fresh(source: Checkout, tmp_path: Path) -> Iterator[Checkout]:
 
 
 @pytest.fixture
-def spoilt(built: Checkout, tmp_path: Path) -> Iterator[Checkout]:
+def spoilt(built_once: Checkout, tmp_path: Path) -> Iterator[Checkout]:
     """A built clone to do anything with."""
-    yield copy_tree(built, tmp_path / "spoilt")
+    yield copy_tree(built_once, tmp_path / "spoilt")
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
