@@ -33,20 +33,6 @@ class Pass(NamedTuple):
     scores: Tensor
 
 
-def target_maps(
-    method: str, model: nn.Module, images: Tensor, targets: Any, layer: Layer | None, **options: Any
-) -> tuple[Tensor, Tensor]:
-    """Maps (B, h, w) or (B, T, h, w) of one layer, and scores (B, K)."""
-    found, scores = explain(method, model, images, targets, layer, options)
-    return found[0], scores
-
-
-def maps(method: str, model: nn.Module, images: Tensor, targets: Any, layer: Any, **options: Any) -> Any:
-    """The maps of one layer; of several a list in their order."""
-    found, _ = explain(method, model, images, targets, layer, options)
-    return found if isinstance(layer, list | tuple) else found[0]
-
-
 def explain(
     method: str,
     model: nn.Module,

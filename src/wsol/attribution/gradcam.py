@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from wsol.attribution import family
-from wsol.attribution.layers import Layer
+from wsol.attribution.verbs import verbs
 
 
 def coefficients(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -20,16 +20,9 @@ def linear_coefficients(weight: Tensor, mean: Tensor, places: int) -> Tensor:
     return weight / places
 
 
-def target_maps(model: Any, images: Tensor, targets: Tensor, layer: Layer | None = None) -> tuple[Tensor, Tensor]:
-    """Maps (B, h, w), not negative, of one class an image, or (B, T, h, w) of several, and the scores (B, K)."""
-    return family.target_maps("gradcam", model, images, targets, layer)
+def explain(model: Any, images: Tensor, targets: Any, layer: Any = None) -> tuple[list[Tensor], Tensor]:
+    """Maps of each layer and the scores (B, K)."""
+    return family.explain("gradcam", model, images, targets, layer, {})
 
 
-def class_maps(model: Any, images: Tensor, layer: Layer | None = None) -> tuple[Tensor, Tensor]:
-    """Maps of every class (B, K, h, w) and the scores (B, K)."""
-    return family.target_maps("gradcam", model, images, None, layer)
-
-
-def attribute(model: Any, images: Tensor, targets: Any, layer: Any = None) -> Any:
-    """Maps of the target classes, a list of them for several layers: see `wsol.attribution.attribute`."""
-    return family.maps("gradcam", model, images, targets, layer)
+target_maps, class_maps, attribute = verbs(explain)

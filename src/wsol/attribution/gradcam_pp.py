@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wsol.attribution import family
-from wsol.attribution.layers import Layer
+from wsol.attribution.verbs import verbs
 from wsol.errors import ParameterError
 
 VARIANTS = ("paper", "official-alpha", "no-division")
@@ -60,18 +60,11 @@ def _check(variant: str) -> None:
         raise ParameterError(f"gradcam_pp: variant {variant!r} is not known; choose one of {', '.join(VARIANTS)}")
 
 
-def target_maps(
-    model: Any, images: Tensor, targets: Tensor, layer: Layer | None = None, variant: str = "paper"
-) -> tuple[Tensor, Tensor]:
-    """Maps (B, h, w), not negative, of one class an image, or (B, T, h, w) of several, and the scores (B, K)."""
-    return family.target_maps("gradcam_pp", model, images, targets, layer, variant=variant)
+def explain(
+    model: Any, images: Tensor, targets: Any, layer: Any = None, variant: str = "paper"
+) -> tuple[list[Tensor], Tensor]:
+    """Maps of each layer and the scores (B, K)."""
+    return family.explain("gradcam_pp", model, images, targets, layer, {"variant": variant})
 
 
-def class_maps(model: Any, images: Tensor, layer: Layer | None = None, variant: str = "paper") -> tuple[Tensor, Tensor]:
-    """Maps of every class (B, K, h, w) and the scores (B, K)."""
-    return family.target_maps("gradcam_pp", model, images, None, layer, variant=variant)
-
-
-def attribute(model: Any, images: Tensor, targets: Any, layer: Any = None, variant: str = "paper") -> Any:
-    """Maps of the target classes, a list of them for several layers: see `wsol.attribution.attribute`."""
-    return family.maps("gradcam_pp", model, images, targets, layer, variant=variant)
+target_maps, class_maps, attribute = verbs(explain)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wsol.attribution import masking
 from wsol.attribution.masking import Recipe
+from wsol.attribution.verbs import verbs
 
 VARIANTS = {
     "paper": Recipe(),
@@ -56,29 +57,9 @@ def explain(
     chunk: int | None = None,
     **changes: Any,
 ) -> tuple[list[Tensor], Tensor]:
-    """Maps of each layer and the scores (B, K)."""
+    """Maps of each layer and the scores (B, K). `changes` are entries of `wsol.attribution.masking.CHOICES`."""
     recipe = masking.chosen_recipe("scorecam", VARIANTS, variant, changes)
     return masking.explain(model, images, targets, layer, recipe, Once(), chunk)
 
 
-def target_maps(
-    model: Any, images: Tensor, targets: Tensor, layer: Any = None, **options: Any
-) -> tuple[Tensor, Tensor]:
-    """Maps (B, h, w), not negative, of one class an image, or (B, T, h, w) of several, and the scores (B, K)."""
-    found, scores = explain(model, images, targets, layer, **options)
-    return found[0], scores
-
-
-def class_maps(model: Any, images: Tensor, layer: Any = None, **options: Any) -> tuple[Tensor, Tensor]:
-    """Maps of every class (B, K, h, w) and the scores (B, K), for what one class costs."""
-    found, scores = explain(model, images, None, layer, **options)
-    return found[0], scores
-
-
-def attribute(model: Any, images: Tensor, targets: Any, layer: Any = None, **options: Any) -> Any:
-    """Maps of the target classes, a list of them for several layers: see `wsol.attribution.attribute`.
-
-    Options: variant, chunk, and the entries of `wsol.attribution.masking.CHOICES`.
-    """
-    found, _ = explain(model, images, targets, layer, **options)
-    return found if isinstance(layer, list | tuple) else found[0]
+target_maps, class_maps, attribute = verbs(explain)

@@ -21,8 +21,9 @@ from torch import Tensor
 from wsol.attribution import family, gradcam_pp
 from wsol.attribution.capture import capturing, full_precision
 from wsol.attribution.gradients import with_noise
-from wsol.attribution.layers import Layer, chosen_layers
+from wsol.attribution.layers import chosen_layers
 from wsol.attribution.targets import checked_targets, is_single
+from wsol.attribution.verbs import verbs
 from wsol.errors import ParameterError
 
 VARIANTS = ("paper", "torch-cam")
@@ -140,24 +141,4 @@ def explain(
     return maps, scores
 
 
-def target_maps(
-    model: Any, images: Tensor, targets: Tensor, layer: Layer | None = None, **options: Any
-) -> tuple[Tensor, Tensor]:
-    """Maps (B, h, w), not negative, of one class an image, or (B, T, h, w) of several, and the scores (B, K)."""
-    found, scores = explain(model, images, targets, layer, **options)
-    return found[0], scores
-
-
-def class_maps(model: Any, images: Tensor, layer: Layer | None = None, **options: Any) -> tuple[Tensor, Tensor]:
-    """Maps of every class (B, K, h, w) and the scores (B, K)."""
-    found, scores = explain(model, images, None, layer, **options)
-    return found[0], scores
-
-
-def attribute(model: Any, images: Tensor, targets: Any, layer: Any = None, **options: Any) -> Any:
-    """Maps of the target classes, a list of them for several layers: see `wsol.attribution.attribute`.
-
-    Options: samples (4), sigma (0.3), seed (0), numerator ("second", "first"), variant ("paper", "torch-cam").
-    """
-    found, _ = explain(model, images, targets, layer, **options)
-    return found if isinstance(layer, list | tuple) else found[0]
+target_maps, class_maps, attribute = verbs(explain)
