@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsol.timing import seconds
+from wsol.timing.clock import seconds
 
 
 class Machine:

@@ -13,7 +13,7 @@ from wsol.config.resolve import settings_of
 from wsol.config.scale import all_scales, load_scale
 from wsol.config.timing import timed_backbones, timing_settings
 from wsol.errors import ParameterError
-from wsol.map_timing import full_size, time_maps
+from wsol.timing.maps import full_size, time_maps
 
 ROW = {"decoder": False, "baseline": False, "passes": None, "options": {}}
 SETTINGS: dict[str, Any] = {

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-import wsol.released_timing
+import wsol.timing.released
 from wsol.models import build
-from wsol.released_timing import released_call
+from wsol.timing.released import released_call
 
 SHARE = 1e-5
 
@@ -29,7 +29,7 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 
 def by_name(monkeypatch: pytest.MonkeyPatch, **content: Any) -> None:
     """Stands for the module of an attribution with these formulas."""
-    monkeypatch.setattr(wsol.released_timing.attribution, "load", lambda name: types.SimpleNamespace(**content))
+    monkeypatch.setattr(wsol.timing.released.attribution, "load", lambda name: types.SimpleNamespace(**content))
 
 
 def expected(network: Any, image: Tensor, target: int) -> Tensor:

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
 
     from wsol.device import choose_device
     from wsol.doctor import hardware
-    from wsol.map_timing import time_maps
+    from wsol.timing.maps import time_maps
 
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)

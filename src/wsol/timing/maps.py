@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from wsol import attribution
-from wsol.released_timing import released_call
-from wsol.timing import seconds
+from wsol.timing.clock import seconds
+from wsol.timing.released import released_call
 
 BATCH = 32
 """Images of the pass that tells what a costly row would take; the paper's batch for them."""
@@ -23,7 +23,7 @@ def time_maps(
 
     settings: as `wsol.config.timing.timing_settings`. `seconds` has the forward pass and waits for the device;
     `paper_seconds` is the paper's way: it waits for nothing and, for the baselines, starts after the forward pass and
-    goes back through the network (`wsol.released_timing`). A costly row is made once; where it would take longer than
+    goes back through the network (`wsol.timing.released`). A costly row is made once; where it would take longer than
     the limit by its number of passes it is not run, and `estimate` says how long. Networks are untrained, with weights
     and image of one seed.
     """
