@@ -183,13 +183,12 @@ def _copy_of(model: Any) -> dict[str, Any]:
 
 
 def _optimiser(model: Any, settings: dict[str, Any]) -> Any:
-    import torch
-
     from wsol.models import parameter_groups
+    from wsol.training.sgd import SGD
 
     hyper = settings["hyperparameters"]
     groups = parameter_groups(model, settings["backbone"], hyper["learning_rate"], hyper["head_learning_rate_ratio"])
-    return torch.optim.SGD(
+    return SGD(
         groups,
         lr=hyper["learning_rate"],
         momentum=hyper["momentum"],
