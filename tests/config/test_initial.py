@@ -117,7 +117,7 @@ def test_a_training_at_demo_names_the_checkpoint_it_starts_from() -> None:
     assert settings["architecture"] == {"width": 0.125, "map_stride": 8, "pretrained": START}
     assert settings_of("results/demo/params/train/synthmix/resnet50/pretraining.json")["architecture"] == {
         "width": 0.125,
-        "map_stride": 8,
+        "map_stride": 16,
         "pretrained": None,
     }
     job = SimpleNamespace(scale="demo", dataset="synthbirds", backbone="resnet50", method="cam")
