@@ -20,6 +20,7 @@ from wsol.config.resolve import ExpectedTexts, train_settings
 from wsol.errors import DataError, DivergedError, ParameterError, TrainingError
 from wsol.files import read_json, sha256_file, write_json
 from wsol.provenance.verify import verify
+from wsol.testing.interruption import stop_in_step
 from wsol.testing.parameters import forget
 from wsol.training import loop
 
@@ -170,17 +171,8 @@ def test_from_draws_to_the_settings_of_the_training(checkout: Path, capsys: pyte
 def test_a_killed_draw_goes_on_and_ends_in_the_same_bytes(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert draw.main(draw_arguments(0)) == 0
     arguments = draw_arguments(0, Path("again"))
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", -1.0)
-    calls = 0
-
-    def stop(self: Any, fraction: float, note: str = "") -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(train_verb.ProgressFile, "__call__", stop)
+        stop_in_step(patched, train_verb, 5)
         with pytest.raises(KeyboardInterrupt):
             draw.main(arguments)
     assert files("again") == [] and files("scratch") == ["0.pt"]

@@ -11,7 +11,6 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -32,8 +31,8 @@ from wsol.files import load_metadata, load_tensors, read_json, sha256_file
 from wsol.metrics.boxes import box_accuracy, rescale_boxes
 from wsol.models import load_model
 from wsol.provenance.closure import OBSERVERS, code_closure
+from wsol.testing.interruption import stop_in_step
 from wsol.testing.parameters import forget
-from wsol.training import loop
 
 REPO = Path(__file__).resolve().parents[2]
 SIZE, CLASSES, EACH = 48, 3, 4
@@ -315,17 +314,8 @@ def test_training_again_in_another_process_and_after_an_interruption_gives_the_s
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = train_arguments("synthbirds", out="again", state="again/state.pt")
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", -1.0)
-    calls = 0
-
-    def stop(self: Any, fraction: float, note: str = "") -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(train.ProgressFile, "__call__", stop)
+        stop_in_step(patched, train, 5)
         with pytest.raises(KeyboardInterrupt):
             train.main(arguments)
     assert files("again") == ["state.pt"], "nothing is published of a training that did not end"

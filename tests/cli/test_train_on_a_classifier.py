@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +16,8 @@ from wsol.cli.data import prepare, render
 from wsol.config import resolve
 from wsol.config.paths import EVALUATED_SPLITS
 from wsol.files import load_tensors, read_json, save_tensors, sha256_file
+from wsol.testing.interruption import stop_in_step
 from wsol.testing.parameters import forget
-from wsol.training import loop
 
 REPO = Path(__file__).resolve().parents[2]
 CLASSES = 3
@@ -132,17 +131,8 @@ def test_classifier_stays_and_predictions_with_it_from_training_to_scores(checko
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", -1.0)
-    calls = 0
-
-    def stop(self: Any, fraction: float, note: str = "") -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 5:  # in the second of three steps of the second epoch
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(train.ProgressFile, "__call__", stop)
+        stop_in_step(patched, train, 5)  # in the second of three steps of the second epoch
         with pytest.raises(KeyboardInterrupt):
             train.main(training("fcam_cam", "stopped"))
     assert Path("stopped.state.pt").exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +17,8 @@ from wsol.data.manifest import read_manifest, write_manifest
 from wsol.errors import DataError, ParameterError, TrainingError
 from wsol.files import read_json, sha256_file
 from wsol.methods import fsl
+from wsol.testing.interruption import stop_in_step
 from wsol.testing.parameters import forget
-from wsol.training import loop
 
 REPO = Path(__file__).resolve().parents[2]
 CLASSES, EACH = 3, 4
@@ -105,17 +104,8 @@ def test_it_trains_on_the_few_images_and_reads_the_files_of_every_method(
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", -1.0)
-    calls = 0
-
-    def stop(self: Any, fraction: float, note: str = "") -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 5:  # in the second of three steps of the second epoch
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(train.ProgressFile, "__call__", stop)
+        stop_in_step(patched, train, 5)  # in the second of three steps of the second epoch
         with pytest.raises(KeyboardInterrupt):
             train.main(arguments("synthobjects", "stopped"))
     assert Path("stopped.state.pt").exists()

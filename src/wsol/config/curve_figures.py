@@ -91,15 +91,8 @@ def _left_out(spec: dict[str, Any], view: Scale) -> list[str]:
 
 
 def _dataset(paper_name: str, view: Scale) -> dict[str, Any]:
-    dataset = view.stand_ins[paper_name]
-    settings = load_dataset(dataset)
-    return {
-        "dataset": dataset,
-        "title": settings["title"],
-        "stands_in_for": None if dataset == paper_name or view.settings["is_paper"] else paper_name,
-        "synthetic": settings["reader"] == "synthetic",
-        "localisation": settings["localisation"],
-    }
+    shown = view.stand_in(paper_name)
+    return shown | {"localisation": load_dataset(shown["dataset"])["localisation"]}
 
 
 def _lacking(name: str, view: Scale) -> str | None:

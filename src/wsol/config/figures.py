@@ -126,15 +126,10 @@ def figure_datasets(settings: dict[str, Any]) -> list[str]:
 
 
 def _place(view: Scale, wanted: str, backbone: str) -> dict[str, Any]:
-    dataset = view.stand_ins[wanted]
-    settings = load_dataset(dataset)
-    return {
-        "dataset": dataset,
-        "dataset_title": settings["title"],
-        "stands_in_for": None if dataset == wanted or view.settings["is_paper"] else wanted,
-        "synthetic": settings["reader"] == "synthetic",
-        "superset_rule": settings["supersets"]["rule"],
-        "cell": {"scale": view.name, "dataset": dataset, "backbone": backbone, "seed": view.seeds[0]},
+    shown = view.stand_in(wanted)
+    return shown | {
+        "superset_rule": load_dataset(shown["dataset"])["supersets"]["rule"],
+        "cell": {"scale": view.name, "dataset": shown["dataset"], "backbone": backbone, "seed": view.seeds[0]},
     }
 
 

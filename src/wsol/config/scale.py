@@ -45,6 +45,18 @@ class Scale:
         """The paper's data set name to the project's data set that is measured in its place at this scale."""
         return dict(self.settings["stand_ins"])
 
+    def stand_in(self, paper_name: str) -> dict[str, Any]:
+        """What a figure's legend says of the data set that is measured in place of a paper's: its name and title, whose
+        place it takes (None where it is the paper's own, and at a scale of the paper), and whether it is rendered."""
+        dataset = self.stand_ins[paper_name]
+        settings = load_dataset(dataset)
+        return {
+            "dataset": dataset,
+            "dataset_title": settings["title"],
+            "stands_in_for": None if dataset == paper_name or self.settings["is_paper"] else paper_name,
+            "synthetic": settings["reader"] == "synthetic",
+        }
+
     @property
     def methods(self) -> list[str]:
         chosen = self.settings["methods"]

@@ -1,7 +1,7 @@
 """torch's SGD without the start-up of torch's compiler.
 
 torch keeps `torch.compile` out of an optimiser's methods with wrappers whose first call imports the compiler: two
-seconds of CPU, an eighth of a training at scale `demo`. Nothing is compiled here, so the methods run without the wrappers.
+seconds of CPU, an eighth of a training at scale `demo`. Nothing is compiled here: the methods run without the wrappers.
 """
 
 from __future__ import annotations

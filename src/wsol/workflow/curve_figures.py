@@ -8,10 +8,7 @@ from wsol.config import paths
 from wsol.config.curve_figures import curve_settings
 from wsol.config.curve_lines import OF_MASKS, line_files
 from wsol.config.resolve import parameter_file
-from wsol.config.scale import load_dataset
-from wsol.data.images import resolve_source
-from wsol.data.prepare import select_source
-from wsol.workflow.inputs import InputFunction, Wildcards
+from wsol.workflow.inputs import InputFunction, Wildcards, archive_of
 
 
 def settings(configured: str) -> InputFunction:
@@ -44,10 +41,7 @@ def archive(configured: str) -> InputFunction:
 
     def found(wildcards: Wildcards) -> list[str]:
         dataset = _of_masks(_settings(wildcards, configured))
-        if dataset is None:
-            return []
-        folder = paths.data_folder(_scale(wildcards, configured), dataset)
-        return [str(resolve_source(select_source(load_dataset(dataset), folder)))]
+        return [] if dataset is None else [archive_of(_scale(wildcards, configured), dataset)]
 
     return found
 

@@ -7,11 +7,8 @@ from typing import Any
 from wsol.config import paths, roots
 from wsol.config.figures import NEEDS, figure_cells, figure_datasets, figure_settings
 from wsol.config.resolve import environment_file, parameter_file
-from wsol.config.scale import load_dataset
-from wsol.data.images import resolve_source
-from wsol.data.prepare import select_source
 from wsol.workflow.code import code_digest
-from wsol.workflow.inputs import InputFunction, Wildcards, nouns
+from wsol.workflow.inputs import InputFunction, Wildcards, archive_of, nouns
 
 
 def settings(configured: str) -> InputFunction:
@@ -42,8 +39,7 @@ def archives(configured: str) -> InputFunction:
 
     def files(wildcards: Wildcards) -> list[str]:
         found = _settings(wildcards, configured)
-        folders = [(dataset, paths.data_folder(found["scale"], dataset)) for dataset in figure_datasets(found)]
-        return [str(resolve_source(select_source(load_dataset(dataset), folder))) for dataset, folder in folders]
+        return [archive_of(found["scale"], dataset) for dataset in figure_datasets(found)]
 
     return files
 

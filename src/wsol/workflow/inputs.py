@@ -98,8 +98,12 @@ def search_trials(wildcards: Wildcards) -> list[str]:
 
 def archive(wildcards: Wildcards) -> str:
     """What the manifests describe: the rendered archive of a synthetic data set, else its raw archive or folder."""
-    folder = paths.data_folder(wildcards.scale, wildcards.dataset)
-    return str(resolve_source(select_source(load_dataset(wildcards.dataset), folder)))
+    return archive_of(wildcards.scale, wildcards.dataset)
+
+
+def archive_of(scale: str, dataset: str) -> str:
+    """As `archive`, of a data set by name."""
+    return str(resolve_source(select_source(load_dataset(dataset), paths.data_folder(scale, dataset))))
 
 
 def train_threads(wildcards: Wildcards) -> int:

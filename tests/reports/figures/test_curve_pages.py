@@ -47,7 +47,7 @@ def settings(kind: str, seeds: tuple[int, ...] = (0,), **changes: Any) -> dict[s
         "datasets": [
             {
                 "dataset": "birds",
-                "title": "Synthetic birds",
+                "dataset_title": "Synthetic birds",
                 "stands_in_for": "CUB",
                 "synthetic": True,
                 "localisation": "boxes",

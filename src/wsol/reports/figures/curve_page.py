@@ -11,6 +11,7 @@ from typing import Any
 
 from wsol.errors import DataError
 from wsol.reports.cells import MEASURED
+from wsol.reports.figures.text import PAPERS, place_name
 
 COLUMNS = ("dataset", "backbone", "method", "attribution", "quantity", "at", "value", "std", "n_seeds", "status")
 UNDEFINED = "undefined"
@@ -113,17 +114,12 @@ def in_rows(settings: Mapping[str, Any], panels: Sequence[Panel]) -> list[list[P
 
 def title_of_curves(settings: Mapping[str, Any]) -> str:
     """`settings` as `wsol.config.curve_figures.curve_settings` gives them."""
-    shown = []
-    for dataset in settings["datasets"]:
-        stands_in = f", in place of {dataset['stands_in_for']}" if dataset["stands_in_for"] else ""
-        kind = "synthetic data" if dataset["synthetic"] else "photographs"
-        shown.append(f"{dataset['title']} ({kind}{stands_in})")
+    shown = [place_name(dataset) for dataset in settings["datasets"]]
     seeds = ", ".join(str(seed) for seed in settings["seeds"])
-    paper = {"fcam": "F-CAM"}.get(settings["paper"], settings["paper"].upper())
     seeded = settings["panels"] and settings["kind"] != "search"
     tail = f", seed{'s' if len(settings['seeds']) > 1 else ''} {seeds}" if seeded else ""
     return (
-        f"{paper}, figure {settings['number']}: {settings['title']}\n"
+        f"{PAPERS[settings['paper']]}, figure {settings['number']}: {settings['title']}\n"
         f"{'; '.join(shown)}; split {settings['split']}, scale {settings['scale']}{tail}"
     )
 
