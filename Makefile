@@ -42,10 +42,10 @@ demo: env
 	@echo "where a number comes from:  wsol trace reports/tableB.csv --row CAM --column 'synthnet MaxBoxAccV2 ResNet'"
 
 test: unit
-	python -m pytest -m workflow -n 2 --dist loadfile
+	python -m pytest -m system -n 2 --dist loadfile
 
 unit: env
-	python -m pytest -m "not workflow" -n auto --dist loadfile
+	python -m pytest -m "not system" -n auto --dist loadfile
 
 lint: env
 	ruff check .

@@ -11,6 +11,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from wsol.cli.ui import server_command
 from wsol.tracking import start_run
 
@@ -31,6 +33,7 @@ def line_with(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     raise AssertionError(f"no {pattern!r} in {''.join(seen)}")
 
 
+@pytest.mark.system
 def test_serves_runs_and_artifacts_and_ends_cleanly(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("WSOL_MLFLOW_DIR", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

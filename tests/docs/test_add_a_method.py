@@ -77,7 +77,7 @@ def test_every_block_names_a_new_file() -> None:
     assert not [path for path in files() if (PROJECT / path).exists()], "the page's method exists already; take another"
 
 
-@pytest.mark.workflow
+@pytest.mark.system
 def test_the_page_adds_a_method_and_trains_nothing_else(project: Path) -> None:
     cam = project / "results/smoke/checkpoints" / CELL.format(method="cam") / "model.safetensors"
     run(f"snakemake --cores 2 results/smoke/scores/{CELL.format(method='cam')}/cam.test.json", project)

@@ -27,7 +27,7 @@ from wsol.metrics.oracle import level_boxes
 from wsol.testing.map_kinds import ADVERSARIAL, KINDS, adversarial_maps, as_scores, kind_maps
 from wsol.testing.parity import RULES, probe_boxes
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
 CORNERS = ("exclusive", "inclusive")

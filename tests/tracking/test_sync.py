@@ -351,6 +351,7 @@ def _sync_often(folder: str) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.system
 def test_parallel_jobs_and_parallel_syncs_on_a_store_that_does_not_exist_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

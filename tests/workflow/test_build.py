@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.system
 
 DATASETS = {"synthbirds", "synthobjects", "synthnet"}
 BACKBONES = {"vgg16", "resnet50"}

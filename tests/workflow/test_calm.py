@@ -12,7 +12,7 @@ import yaml
 
 from wsol.config.figures import figures_of
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.system
 
 DATASETS = ("synthbirds", "synthobjects", "synthnet")
 BACKBONES = ("resnet50", "vgg16")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.system
 
 
 LAYERS = ("supersets", "checkpoints", "maps", "scores", "removal", "cues", "timing")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.system
 
 # Jobs of every layer, on boxes and on masks; one backbone will do for that.
 TARGETS = tuple(f"reports/smoke/pictures/{dataset}.png" for dataset in ("synthbirds", "synthobjects"))

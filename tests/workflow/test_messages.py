@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.system
 
 SCALES = ("smoke", "demo", "small", "full")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.system
 
 # Every data set twice, both backbones three times.
 CELLS = {

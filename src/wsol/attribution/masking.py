@@ -2,7 +2,7 @@
 
 One run a channel keeps the scores of every class, so all classes cost what one costs. A channel that is constant over
 the image has an empty mask, and all such channels share one forward pass of the empty image. Masks are made on the
-device, a chunk at a time.
+device, a chunk at a time. On a CPU a copy of the network made for the purpose runs them (`wsol.attribution.inference`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from wsol.attribution.capture import capturing, full_precision, passing, scores_of
 from wsol.attribution.family import at_least_float, usable
+from wsol.attribution.inference import for_many_passes
 from wsol.attribution.layers import chosen_layers
 from wsol.attribution.targets import checked_targets, is_single
 from wsol.errors import ParameterError
@@ -104,7 +105,8 @@ def explain(
     chosen = checked_targets(targets, scores.shape, scores.device)
     size = chunk or (32 if images.device.type == "cpu" else 256)
     with passing(model, images.device):
-        scorer = Scorer(model, pixels, recipe.score, size)
+        passes = copies.steps * len(pixels) * sum(activation.shape[1] for activation in activations)
+        scorer = Scorer(for_many_passes(model, pixels, passes), pixels, recipe.score, size)
         baseline = _baseline(recipe, scorer, scores)
         found = []
         for activation in activations:
@@ -122,7 +124,7 @@ def explain(
 class Scorer:
     """Scores of masked images."""
 
-    def __init__(self, model: nn.Module, images: Tensor, score: str, chunk: int) -> None:
+    def __init__(self, model: Callable[[Tensor], Any], images: Tensor, score: str, chunk: int) -> None:
         self._model, self._images, self._score, self.chunk = model, images, score, chunk
         self._empty: Tensor | None = None
         self.size = (images.shape[2], images.shape[3])
