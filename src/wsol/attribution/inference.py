@@ -26,8 +26,8 @@ TOLERANCE = 1e-5
 def for_many_passes(model: nn.Module, images: Tensor, passes: int) -> Callable[[Tensor], Any]:
     """A function from images like `images` (B, 3, H, W) to what `scores_of` reads, for `passes` images to come.
 
-    The model itself where a copy would not repay its making, on a GPU, under autocast, with hooks, where none can be made
-    and where its scores differ. Call it in evaluation mode and without gradients; the copy keeps the weights of now.
+    The model itself where a copy would not repay its making, on a GPU, under autocast, with hooks, where none can be
+    made and where its scores differ. Call it in evaluation mode, without gradients; the copy keeps the weights of now.
     """
     parameters = sum(parameter.numel() for parameter in model.parameters())
     work = parameters * images.shape[2] * images.shape[3] / 32**2 * passes
