@@ -12,7 +12,7 @@ import yaml
 
 from wsol.config.resolve import ExpectedTexts, hyperparameters, settings_of, train_settings
 from wsol.config.scale import available_methods, load_method, load_scale
-from wsol.config.search import draw_settings, proxy_source, ranges_of
+from wsol.config.search import draw_settings, proxy_source, ranges_of, search_settings
 from wsol.config.searched import searched_path
 from wsol.errors import ParameterError
 from wsol.files import canonical_json
@@ -119,6 +119,15 @@ def test_more_draws_change_no_draw_and_only_the_choice() -> None:
     search(draws=30)
     changed = {name for name, text in before.items() if canonical_json(settings_of(f"{STEM}{name}.json")) != text}
     assert changed == {""}
+
+
+def test_a_search_of_choices_alone_has_no_more_draws_than_combinations() -> None:
+    search(draws=30)
+    scale = CELL[0]
+    assert search_settings(scale, *CELL[1:3], "fcam_cam")["draws"] == 7, "n⁻ from .1 to .7"
+    assert search_settings(*CELL)["draws"] == 30
+    search(draws=5)
+    assert search_settings(scale, *CELL[1:3], "fcam_cam")["draws"] == 5
 
 
 @pytest.mark.parametrize("name", ["d1", "d001", "1", "d", "d-1", "d00x"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
 from wsol.errors import ParameterError
-from wsol.search.draws import check_range, draw_values, rounded_down, uniform_of, value_at
+from wsol.search.draws import check_range, combinations, draw_values, rounded_down, uniform_of, value_at
 
 CELL = ("demo", "synthbirds", "resnet50", "has")
 RATE = {"distribution": "log_uniform", "low": 1e-5, "high": 1}
@@ -54,6 +55,19 @@ def test_choices_are_all_alike() -> None:
     values = many({"size": {"distribution": "choice", "values": [14, 28, 56]}}, "size")
     assert set(values) == {14, 28, 56}
     assert all(abs((values == size).mean() - 1 / 3) < 0.06 for size in (14, 28, 56))
+
+
+def test_of_choices_alone_every_combination_is_tried_before_one_is_tried_again() -> None:
+    ranges = {
+        "size": {"distribution": "choice", "values": [14, 28, 56]},
+        "share": {"distribution": "choice", "values": [0.1, 0.2]},
+    }
+    assert combinations(ranges) == 6 and combinations(ranges | {"rate": RATE}) is None
+    tried = [tuple(draw_values(ranges, 0, CELL, draw).values()) for draw in range(12)]
+    assert sorted(tried[:6]) == sorted(product([14, 28, 56], [0.1, 0.2])) == sorted(tried[6:])
+    assert tried[:6] != sorted(tried[:6]), "in random order: a search of fewer draws favours no value"
+    other = [tuple(draw_values(ranges, 1, CELL, draw).values()) for draw in range(6)]
+    assert other != tried[:6]
 
 
 def test_a_draw_depends_on_its_number_cell_seed_and_name_alone() -> None:

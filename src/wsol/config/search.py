@@ -10,7 +10,7 @@ from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.config.yamlfile import check
 from wsol.data.images import RAW_PREFIX
 from wsol.errors import ParameterError
-from wsol.search.draws import check_range, draw_values
+from wsol.search.draws import check_range, combinations, draw_values
 from wsol.search.trial import Value
 
 DRAW = re.compile(r"d(\d{2}|[1-9]\d{2,})")
@@ -31,6 +31,12 @@ def ranges_of(method: str) -> dict[str, dict[str, Any]]:
     for name, distribution in ranges.items():
         check_range(name, distribution, where)
     return ranges
+
+
+def number_of_draws(scale: str, method: str) -> int:
+    """The scale's, or fewer where the ranges hold no more combinations."""
+    draws: int = load_scale(scale).settings["search"]["draws"]
+    return min(draws, combinations(ranges_of(method)) or draws)
 
 
 def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: int) -> dict[str, Any]:
@@ -68,14 +74,13 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
 
 def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
     """What the choice depends on: the number of draws, and how to describe the search."""
-    ranges_of(method)
     search = load_scale(scale).settings["search"]
     hyper = hyperparameters(method, scale, dataset, backbone, searched=False)
     return {
         "cell": {"scale": scale, "dataset": dataset, "backbone": backbone, "method": method},
         "metric": load_dataset(dataset)["headline_metric"],
         "checkpoint": hyper["checkpoint"],
-        "draws": search["draws"],
+        "draws": number_of_draws(scale, method),
         "seed": search["seed"],
         "epochs": search["epochs"] or hyper["epochs"],
         "proxy": proxy_source(dataset),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Context, Decimal
+from itertools import product
 from typing import Any
 
 from wsol.errors import ParameterError
@@ -24,12 +25,27 @@ def draw_values(
     Each name has a stream of its own: another range, or another draw, leaves all other values as they were. Numbers are
     cut off after six significant digits, downwards, so that a parameter file states exactly what was tried.
 
+    Where all ranges are choices, the draws go through their combinations in random order, so none is tried twice before
+    all are (`combinations` of them).
+
     Raises ParameterError for a range that is empty, or `above` what is not drawn or in the end itself.
     """
+    count = combinations(ranges)
+    if count is not None:
+        order = sorted(range(count), key=lambda one: stream_seed(seed, "search", *cell, "combination", one))
+        tried = list(product(*(distribution["values"] for distribution in ranges.values())))[order[draw % count]]
+        return dict(zip(ranges, tried, strict=True))
     done: dict[str, Value] = {}
     for name in ranges:
         _resolve(name, ranges, done, (), lambda name: uniform_of(stream_seed(seed, "search", *cell, draw, name)))
     return {name: done[name] for name in ranges}
+
+
+def combinations(ranges: Mapping[str, Mapping[str, Any]]) -> int | None:
+    """How many there are to try if every range is a choice; None where there is no end of them."""
+    if any(distribution["distribution"] != "choice" for distribution in ranges.values()):
+        return None
+    return math.prod(len(distribution["values"]) for distribution in ranges.values())
 
 
 def uniform_of(seed: int) -> float:

@@ -15,7 +15,7 @@ from wsol.config.cues import load_cues
 from wsol.config.initial import classifier_cell, weights_path
 from wsol.config.resolve import environment_file, parameter_file, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
-from wsol.config.search import proxy_source, search_folder
+from wsol.config.search import number_of_draws, proxy_source, search_folder
 from wsol.config.timing import definition_files, timed_backbones
 from wsol.config.yamlfile import load_yaml
 from wsol.data.images import resolve_source
@@ -92,8 +92,8 @@ def search_proxy(wildcards: Wildcards) -> list[str]:
 def search_trials(wildcards: Wildcards) -> list[str]:
     """The outcome of every draw of a search."""
     folder = search_folder(wildcards.scale, wildcards.dataset, wildcards.backbone, wildcards.method)
-    draws = load_scale(wildcards.scale).settings["search"]["draws"]
-    return [f"{folder}/{draw_name(draw)}/trial.json" for draw in range(draws)]
+    draws = range(number_of_draws(wildcards.scale, wildcards.method))
+    return [f"{folder}/{draw_name(draw)}/trial.json" for draw in draws]
 
 
 def archive(wildcards: Wildcards) -> str:
