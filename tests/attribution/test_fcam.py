@@ -15,7 +15,7 @@ from wsol.attribution.postprocess import score_maps
 from wsol.attribution.store import read_maps, write_maps
 from wsol.errors import ParameterError
 from wsol.models import build
-from wsol.models.fcam import FCam
+from wsol.models.families.fcam import FCam
 
 
 @pytest.fixture(scope="module")

@@ -223,5 +223,11 @@ def test_seeds_are_the_maps_of_their_method(checkpoint: Path, seeds: str) -> Non
 
 def test_an_edit_of_any_part_trains_again() -> None:
     files = set(code_closure("wsol.methods.fcam"))
-    parts = ("models/decoder", "models/fcam", "models/heads/cam", "losses/sampling_regions", "losses/size_constraint")
+    parts = (
+        "models/decoder",
+        "models/families/fcam",
+        "models/heads/cam",
+        "losses/sampling_regions",
+        "losses/size_constraint",
+    )
     assert {f"src/wsol/{part}.py" for part in (*parts, "losses/partial_cross_entropy")} <= files

@@ -12,7 +12,7 @@ from torch.nn import functional
 from wsol.errors import ParameterError
 from wsol.models import build
 from wsol.models.decoder import Decoder
-from wsol.models.fcam import FCam
+from wsol.models.families.fcam import FCam
 from wsol.models.registry import backbone_names
 
 # Parameters without and of the last convolution, and of the classifier with 200 classes, in millions (Table F.4, where

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wsol.models import build
-from wsol.models.fcam import FCam
+from wsol.models.families.fcam import FCam
 from wsol.reports.architecture import describe, load_architecture
 
 DEFINITION = Path("params/papers/fcam/tableF2.yaml")

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         code_roots=architecture_roots(network["backbone"] for network in definition["networks"]),
     ) as job:
         from wsol.models import build
-        from wsol.models.fcam import FCam
+        from wsol.models.families.fcam import FCam
 
         lines = []
         for network in definition["networks"]:

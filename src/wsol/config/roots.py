@@ -110,7 +110,7 @@ def timing_roots(scale: str, backbone: str) -> list[str]:
     rows = timing_settings(scale, backbone)["rows"]
     modules = {f"wsol.models.heads.{row['head']}" for row in rows}
     modules |= {module for row in rows for module in attribution_modules(row["attribution"])}
-    modules |= {"wsol.models.fcam" for row in rows if row["decoder"]}
+    modules |= {"wsol.models.families.fcam" for row in rows if row["decoder"]}
     return ["wsol.cli.time_maps", f"wsol.models.backbones.{backbone}", *sorted(modules)]
 
 

@@ -78,4 +78,5 @@ def _widths(scale: str) -> dict[str, float]:
 def _has_code(row: dict[str, Any]) -> bool:
     """A row may come before its method, as in any table; it is missing until then."""
     files = [f"attribution/{row['attribution']}.py", f"models/heads/{row['head']}.py"]
-    return all((_PACKAGE / file).is_file() for file in [*files, *(["models/fcam.py"] if row["decoder"] else [])])
+    files += ["models/families/fcam.py"] if row["decoder"] else []
+    return all((_PACKAGE / file).is_file() for file in files)

@@ -64,7 +64,7 @@ class Method(TrainingMethod):
         """The classifier in the file `architecture["classifier"]`, frozen, and a new decoder."""
         import wsol.models.heads.cam  # noqa: F401  `load_model` finds it by name; the code closure only sees imports
         from wsol.models import load_model
-        from wsol.models.fcam import FCam
+        from wsol.models.families.fcam import FCam
 
         path = architecture.get("classifier")
         if path is None:

@@ -1,4 +1,4 @@
-"""Backbones and heads by name: a file in `backbones/` or `heads/` is all that it takes to add one."""
+"""Backbones, heads and families by name: a file in their folder is all that it takes to add one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wsol.models.network import Network
 
 MAP_STRIDES = (8, 16)
-FAMILIES = ("fcam",)
-"""Modules of this package that build networks of their own from a saved model's arguments."""
 
 
 def backbone_names() -> list[str]:
@@ -81,7 +79,7 @@ def build(
 
 
 def rebuild(build_args: Mapping[str, Any]) -> Any:
-    """The network of a saved model's `build_args`: those of `build`, or of `wsol.models.<family>.build`.
+    """The network of a saved model's `build_args`: those of `build`, or of `wsol.models.families.<family>.build`.
 
     A network that is more than a trunk and a head, as F-CAM's is, says so with the key `family`. Raises ParameterError
     or TypeError for arguments that make none.
@@ -90,9 +88,8 @@ def rebuild(build_args: Mapping[str, Any]) -> Any:
     family = arguments.pop("family", None)
     if family is None:
         return build(**arguments)
-    if family not in FAMILIES:
-        raise ParameterError(f"family: {family!r} does not exist; choose one of {', '.join(FAMILIES)}")
-    return import_module(f"wsol.models.{family}").build(**arguments)
+    _check_name("family", family, _modules("families"))
+    return import_module(f"wsol.models.families.{family}").build(**arguments)
 
 
 def _modules(folder: str) -> list[str]:

@@ -77,7 +77,7 @@ def column_of(network: Mapping[str, Any]) -> str:
 def layers_of(model: Any, image_size: int) -> list[tuple[str, str, tuple[int, int, int]]]:
     """(part, module, (channels, height, width)) of one image, in the order of the forward pass.
 
-    model: as `wsol.models.fcam.FCam`. The encoder's layers are those that its decoder reads, the CAM layer last.
+    model: `wsol.models.families.fcam.FCam`. The encoder's layers are those that its decoder reads, the CAM layer last.
     """
     import torch
 

@@ -123,7 +123,7 @@ def _build(head: str, decoder: bool, network: Mapping[str, Any], device: str) ->
     torch.manual_seed(SEED)
     model: Any = build(network["backbone"], head=head, **{k: v for k, v in network.items() if k != "backbone"})
     if decoder:
-        model = import_module("wsol.models.fcam").FCam(model)
+        model = import_module("wsol.models.families.fcam").FCam(model)
     return model.to(device).eval()
 
 

@@ -11,7 +11,7 @@ import torch
 from wsol.errors import DataError, ParameterError
 from wsol.files import load_metadata
 from wsol.models import build, load_model, parameter_groups, save_model
-from wsol.models.fcam import FCam
+from wsol.models.families.fcam import FCam
 
 BACKBONES = ("vgg16", "inceptionv3", "resnet50")
 
