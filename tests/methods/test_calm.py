@@ -44,9 +44,15 @@ def test_a_step_on_each_backbone(name: str, backbone: str) -> None:
     loss.backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), parameter_name
+    assert all((parameter.grad != 0).any() for parameter in model.head.classifier.parameters())
+    optimiser = torch.optim.SGD(model.parameters(), 0.01)
+    optimiser.step()
+    # From a uniform posterior no location is better than another; from the second step on some are.
+    optimiser.zero_grad()
+    method.loss(model, images, labels, torch.Generator())[0].backward()
     for branch in (model.head.classifier, model.head.location):
         assert all((parameter.grad != 0).any() for parameter in branch.parameters())
-    torch.optim.SGD(model.parameters(), 0.01).step()
+    optimiser.step()
     with torch.no_grad():
         for maps in MAPS:
             values = attribute(model.eval(), images, labels, maps)

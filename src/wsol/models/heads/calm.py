@@ -35,14 +35,17 @@ class CalmHead(nn.Module):
         self.location = nn.Conv2d(channels, 1, 1)
 
     def start_everywhere(self) -> None:
-        """Start with p(z|x) nearly uniform, and no image without a location.
+        """Start with p(y|x,z) and p(z|x) uniform, whatever the size of the features.
 
         Features are not negative, so with bias 0, as released, a random h is easily negative all over an image, and
-        ReLU leaves nothing of it.
+        ReLU leaves nothing of it. Random weights for few classes (standard deviation √(2/K)) make a location all but
+        sure of a random class before the first step; over large features, as without batch normalisation, those of h
+        make it as sure of a random location. A linear map needs no random start: its features differ.
         """
-        nn.init.normal_(self.location.weight, 0.0, 0.01)
-        assert self.location.bias is not None
-        nn.init.ones_(self.location.bias)
+        for branch in (self.classifier, self.location):
+            nn.init.zeros_(branch.weight)
+            assert branch.bias is not None
+            nn.init.constant_(branch.bias, float(branch is self.location))
 
     def evidence(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """f (B, K, h, w), any value, and h (B, 1, h, w), not negative: what `wsol.losses.calm` works on."""
