@@ -81,6 +81,7 @@ def train(samples: Sequence[Sample], classes: int, steps: int) -> SmallNet:
     return network.eval()
 
 
+@pytest.mark.system
 def test_cam_lies_on_the_part_that_tells_the_classes_apart() -> None:
     classes, size = 3, 64
     for class_index in range(classes):
