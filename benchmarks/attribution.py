@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timing import Often, Report, Timing, row, verdict
 from torch import Tensor, nn
 
+from timing import Often, Report, Timing, row, verdict
 from wsol.attribution import attribute
 from wsol.models import build
 

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from timing import Often, Report, Timing, measure, row, verdict
 from torch import Tensor
 
+from timing import Often, Report, Timing, measure, row, verdict
 from wsol.losses.crf import crf_loss, cuda, oracle
 from wsol.losses.crf.cpu import exact as exact_pairs
 from wsol.losses.crf.filters import gaussian, lattice

@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+
 from released import released_edges, released_hits, released_pixel_counts
 from timing import Often, Report, Timing, measure, row, verdict
-
 from wsol.metrics.boxes import checked_best_iou, hits_of
 from wsol.metrics.curves import HitCurves
 from wsol.metrics.engine import best_iou, cuda
