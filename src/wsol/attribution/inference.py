@@ -1,7 +1,7 @@
 """A copy of a classifier that is made for many forward passes: batch normalisation folded into convolutions.
 
 Score-CAM and its kin run a network once for every channel. On a CPU the layers between the convolutions cost as much as
-these do, for they only move memory; without them it takes half the time, at scores that are equal in float32.
+these do, for they only move memory; without them it took 0.3 to 0.9 of the time, at scores equal to 1e-6.
 """
 
 from __future__ import annotations
