@@ -161,7 +161,9 @@ def test_from_draws_to_the_settings_of_the_training(checkout: Path, capsys: pyte
     }
     said = capsys.readouterr().out
     assert f"learning_rate: 0.05 → {values['learning_rate']}" in said
-    assert "commit this file" in said
+    assert "commit both" in said
+    kept = Path("params/searched/mini/synthbirds.resnet50.has.draws.csv")
+    assert kept.read_bytes() == (FOLDER / "draws.csv").read_bytes(), "what was tried stays beside what was chosen"
     assert verify([Path("results")], ExpectedTexts()).ok, "a search does not depend on its own result"
     text = Path("params/searched/mini/synthbirds.resnet50.has.yaml").read_bytes()
     assert adopt.main(list(CELL)) == 0

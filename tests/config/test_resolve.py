@@ -197,6 +197,25 @@ def test_a_method_inherits_the_layers_of_another_and_options_merge_key_by_key() 
     assert hyperparameters("cam", "smoke", "synthbirds", "resnet50")["options"] == {"side": 0.5, "fill": 0}
 
 
+def test_layers_of_grandparents_come_first() -> None:
+    layers("{source: a, when: {scale: smoke}, set: {learning_rate: 2e-2, epochs: 3}}")
+    child("inherits: parent\nhyperparameters:\n  - {source: mine, set: {epochs: 7}}\n")
+    text = Path("params/methods/center.yaml").read_text()
+    parent = text.replace("center", "parent").replace("inherits: parent", "inherits: cam").replace("epochs", "batch_size")
+    Path("params/methods/parent.yaml").write_text(f"{parent}code: cam\n")
+    found = hyperparameters("center", "smoke", "synthbirds", "resnet50")
+    assert (found["learning_rate"], found["batch_size"], found["epochs"]) == (2e-2, 7, 7)
+    assert load_method("center")["search"] == load_method("cam")["search"]
+
+
+def test_a_circle_of_inheritance_is_named() -> None:
+    child("inherits: has\nhyperparameters: []\n")
+    path = Path("params/methods/has.yaml")
+    path.write_text(path.read_text().replace("inherits: cam", "inherits: center"))
+    with pytest.raises(ParameterError, match=r"has\.yaml: inherits 'center'.*center inherits has inherits center"):
+        load_method("center")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -349,14 +368,15 @@ def test_the_same_value_in_other_words_changes_nothing() -> None:
     assert changed(before) == set()
 
 
-def test_a_new_layer_for_one_backbone_changes_that_backbone_alone() -> None:
+def test_a_new_layer_for_one_backbone_changes_that_backbone_of_the_method_and_its_heirs_alone() -> None:
     before = snapshot()
     layer = "  - {source: test, when: {scale: smoke, backbone: vgg16}, set: {epochs: 77}}\n"
     edit("methods/calm_em.yaml", lambda text: text + layer)
     touched = changed(before)
     assert touched == {
-        f"results/smoke/params/train/{dataset}/vgg16/calm_em.json"
+        f"results/smoke/params/train/{dataset}/vgg16/{method}.json"
         for dataset in ("synthbirds", "synthnet", "synthobjects")
+        for method in ("calm_em", "calm_ml")
     }
 
 

@@ -152,17 +152,27 @@ def load_method(name: str) -> dict[str, Any]:
     _check_classifier(name, settings.setdefault("classifier", None))
     parent = settings.pop("inherits", None)
     if parent is not None:
-        if parent == name or not (PARAMS / "methods" / f"{parent}.yaml").is_file():
-            raise ParameterError(f"params/methods/{name}.yaml: inherits {parent!r}, which is no other method")
-        if load_yaml(PARAMS / "methods" / f"{parent}.yaml", "method").get("inherits"):
-            raise ParameterError(
-                f"params/methods/{name}.yaml: inherits {parent}, which inherits itself; name the method at the end"
-            )
+        _check_ancestors(name, parent)
         inherited = load_method(parent)
         settings["hyperparameters"] = [*inherited["hyperparameters"], *settings["hyperparameters"]]
         settings["search"] = inherited.get("search", {}) | settings.get("search", {})
     settings["search"] = {name: values for name, values in settings.get("search", {}).items() if values is not None}
     return settings
+
+
+def _check_ancestors(method: str, parent: str) -> None:
+    """Raises ParameterError where the line of ancestors ends in no file, or comes back to one of itself."""
+    line: list[str] = [method]
+    ancestor: str | None = parent
+    while ancestor is not None:
+        path = PARAMS / "methods" / f"{ancestor}.yaml"
+        if ancestor in line or not path.is_file():
+            circle = f" ({' inherits '.join([*line, ancestor])})" if len(line) > 1 else ""
+            raise ParameterError(
+                f"params/methods/{line[-1]}.yaml: inherits {ancestor!r}, which is no other method{circle}"
+            )
+        line.append(ancestor)
+        ancestor = load_yaml(path, "method").get("inherits")
 
 
 def _check_classifier(method: str, classifier: str | None) -> None:

@@ -13,6 +13,11 @@ def searched_path(scale: str, dataset: str, backbone: str, method: str) -> Path:
     return PARAMS / "searched" / scale / f"{dataset}.{backbone}.{method}.yaml"
 
 
+def draws_path(scale: str, dataset: str, backbone: str, method: str) -> Path:
+    """The table of the draws among which the value of `searched_path` was chosen; for readers, nothing depends on it."""
+    return searched_path(scale, dataset, backbone, method).with_suffix(".draws.csv")
+
+
 def searched_layer(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any] | None:
     """The layer {source, set} that was adopted for the cell; None if none was, as for most.
 

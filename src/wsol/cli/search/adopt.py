@@ -8,7 +8,7 @@ from typing import Any
 
 from wsol.cli.entry import enter
 from wsol.config.search import OPTION, hyperparameters, ranges_of, search_folder, with_values
-from wsol.config.searched import searched_path
+from wsol.config.searched import draws_path, searched_path
 from wsol.config.yamlfile import check
 from wsol.errors import DataError
 from wsol.files import read_json, write_text
@@ -33,12 +33,15 @@ def main(argv: list[str]) -> int:
     after = with_values(before, found["values"], f"params/methods/{arguments.method}.yaml")
     check(after, "hyperparameters", f"{search_folder(*cell)}/chosen.json")
     path = searched_path(*cell)
+    draws = draws_path(*cell)
+    write_text(draws, Path(search_folder(*cell), "draws.csv").read_text())
     write_text(path, parameter_file(found))
     print(f"wrote {path}: {found['source']}")
+    print(f"wrote {draws}: all that was tried")
     for name in found["values"]:
         old, new = (_value(hyper, name) for hyper in (before, after))
         print(f"  {name}: {old} → {new}" if old != new else f"  {name}: {new}, as before")
-    print("commit this file; trainings of this cell now use it. Delete it to go back.")
+    print("commit both; trainings of this cell now use the values. Delete the first to go back.")
     return 0
 
 
