@@ -201,7 +201,9 @@ def test_layers_of_grandparents_come_first() -> None:
     layers("{source: a, when: {scale: smoke}, set: {learning_rate: 2e-2, epochs: 3}}")
     child("inherits: parent\nhyperparameters:\n  - {source: mine, set: {epochs: 7}}\n")
     text = Path("params/methods/center.yaml").read_text()
-    parent = text.replace("center", "parent").replace("inherits: parent", "inherits: cam").replace("epochs", "batch_size")
+    parent = (
+        text.replace("center", "parent").replace("inherits: parent", "inherits: cam").replace("epochs", "batch_size")
+    )
     Path("params/methods/parent.yaml").write_text(f"{parent}code: cam\n")
     found = hyperparameters("center", "smoke", "synthbirds", "resnet50")
     assert (found["learning_rate"], found["batch_size"], found["epochs"]) == (2e-2, 7, 7)

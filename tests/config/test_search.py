@@ -166,6 +166,42 @@ def test_adopted_values_are_the_last_layer_of_their_cell_alone() -> None:
     assert train_settings(*CELL)["hyperparameters"] == before
 
 
+def test_an_heir_without_a_search_has_what_was_adopted_for_its_ancestor() -> None:
+    cell = ("smoke", "synthbirds", "resnet50")
+
+    def both(**values: Any) -> None:
+        for method, rate in values.items():
+            content = adopted(learning_rate=rate)
+            adopt({**content, "cell": {**content["cell"], "method": method}}, (*cell, method))
+
+    def rates() -> dict[str, float]:
+        names = ("cam", "calm_em", "calm_ml", "has")
+        return {name: train_settings(*cell, name)["hyperparameters"]["learning_rate"] for name in names}
+
+    before = rates()
+    both(cam=0.0125)
+    assert rates() == {**before, "cam": 0.0125, "has": 0.0125}, "CALM has a layer of its own for the learning rate"
+    both(calm_em=0.0075)
+    assert rates() == {"cam": 0.0125, "has": 0.0125, "calm_em": 0.0075, "calm_ml": 0.0075}
+    both(has=0.25)
+    assert rates() == {"cam": 0.0125, "has": 0.25, "calm_em": 0.0075, "calm_ml": 0.0075}
+    assert hyperparameters("calm_ml", *cell, searched=False)["learning_rate"] == before["calm_ml"]
+
+
+def test_a_method_with_a_search_of_its_own_is_trained_as_its_draws_were() -> None:
+    """Also where the ancestor's search found a value for what this one leaves alone."""
+    edit("methods/has.yaml", lambda value: value["search"].update({"learning_rate": None}))
+    drawn = draw_settings(*CELL, 0)["hyperparameters"]
+    content = adopted(learning_rate=0.0125)
+    adopt({**content, "cell": {**content["cell"], "method": "cam"}}, (*CELL[:3], "cam"))
+    options = {name: drawn["options"][name] for name in ("patch", "drop_rate")}
+    adopt(adopted(options=options))
+    assert train_settings(*CELL)["hyperparameters"] == {
+        **drawn,
+        "epochs": train_settings(*CELL)["hyperparameters"]["epochs"],
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

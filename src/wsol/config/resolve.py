@@ -36,17 +36,26 @@ NOT_OF_DATA = ("backbones", "methods", "threads")
 def hyperparameters(method: str, scale: str, dataset: str, backbone: str, *, searched: bool = True) -> dict[str, Any]:
     """The method's hyperparameters for one cell: its layers in order, later ones override, `options` key by key.
 
-    A layer applies if every key of its `when` (scale, dataset, backbone; a value or a list) matches the cell. The last
-    one is what was adopted from a search of this very cell, if anything was and unless `searched` is False.
+    A layer applies if every key of its `when` (scale, dataset, backbone; a value or a list) matches the cell. Layers of
+    the method that it inherits come first. What was adopted from a search of the cell is the last layer of its method;
+    a method without such a file has its next ancestor's that has one. With `searched` False none is used.
     """
     cell = {"scale": scale, "dataset": dataset, "backbone": backbone}
     result: dict[str, Any] = {}
-    found = searched_layer(scale, dataset, backbone, method) if searched else None
-    for layer in [*load_method(method)["hyperparameters"], *([{"when": {}, **found}] if found else [])]:
+    for layer in _layers(method, cell, searched):
         if all(cell[key] in (value if isinstance(value, list) else [value]) for key, value in layer["when"].items()):
             result |= layer["set"] | {"options": result.get("options", {}) | layer["set"].get("options", {})}
     check(result, "hyperparameters", f"params/methods/{method}.yaml, resolved for {scale}/{dataset}/{backbone}")
     return result
+
+
+def _layers(method: str, cell: Mapping[str, str], searched: bool) -> list[dict[str, Any]]:
+    settings = load_method(method)
+    found = searched_layer(**cell, method=method) if searched else None
+    # A method with a search of its own is trained as its draws were, which knew of no other search.
+    parent = settings["inherits"]
+    inherited = _layers(parent, cell, searched and found is None) if parent else []
+    return [*inherited, *settings["hyperparameters"], *([{"when": {}, **found}] if found else [])]
 
 
 def data_settings(scale: str, dataset: str) -> dict[str, Any]:

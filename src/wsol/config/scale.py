@@ -134,6 +134,7 @@ def available_methods() -> list[str]:
 
 @functools.cache
 def load_method(name: str) -> dict[str, Any]:
+    """The method's parameter file, checked; with inherited ranges of a search, but its own hyperparameters alone."""
     settings = load_yaml(PARAMS / "methods" / f"{name}.yaml", "method")
     if settings["name"] != name:
         raise ParameterError(f"params/methods/{name}.yaml: name is {settings['name']!r}; it must be the file's name")
@@ -150,12 +151,10 @@ def load_method(name: str) -> dict[str, Any]:
             f"params/methods/{name}.yaml: scales names {unknown[0]!r}; there is {', '.join(all_scales())}"
         )
     _check_classifier(name, settings.setdefault("classifier", None))
-    parent = settings.pop("inherits", None)
+    parent = settings.setdefault("inherits", None)
     if parent is not None:
         _check_ancestors(name, parent)
-        inherited = load_method(parent)
-        settings["hyperparameters"] = [*inherited["hyperparameters"], *settings["hyperparameters"]]
-        settings["search"] = inherited.get("search", {}) | settings.get("search", {})
+        settings["search"] = load_method(parent)["search"] | settings.get("search", {})
     settings["search"] = {name: values for name, values in settings.get("search", {}).items() if values is not None}
     return settings
 
