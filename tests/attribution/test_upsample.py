@@ -47,7 +47,7 @@ def test_usual_sizes(side, options):
         assert_same(raw, size, *options)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     sides,
     st.tuples(st.integers(1, 50), st.integers(1, 50)),

@@ -24,6 +24,7 @@ def load() -> object:
     return module
 
 
+@pytest.mark.system
 def test_every_part_is_measured(tmp_path: Path) -> None:
     table = tmp_path / "figures.csv"
     command = [sys.executable, str(SCRIPT), *TINY, "--repeats", "1", "--out", str(table)]

@@ -27,6 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Compl
         return done, list(csv.DictReader(stream))
 
 
+@pytest.mark.system
 def test_every_part_is_measured_and_compared(finished):
     _, rows = finished
     by_section = {row["section"]: [r for r in rows if r["section"] == row["section"]] for row in rows}
@@ -47,6 +48,7 @@ def test_every_part_is_measured_and_compared(finished):
     assert all(float(row["wall_ms"]) > 0 for row in rows)
 
 
+@pytest.mark.system
 def test_what_is_printed_says_what_was_not_measured(finished):
     done, rows = finished
     assert ("not measured on a GPU" in done.stdout) == (not any(row["section"] == "GPU" for row in rows))

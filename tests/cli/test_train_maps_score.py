@@ -34,6 +34,7 @@ from wsol.provenance.closure import OBSERVERS, code_closure
 from wsol.testing.interruption import stop_in_step
 from wsol.testing.parameters import forget
 
+pytestmark = pytest.mark.system
 REPO = Path(__file__).resolve().parents[2]
 SIZE, CLASSES, EACH = 48, 3, 4
 EVALUATED = ("train-fullsup", "test")

@@ -93,6 +93,7 @@ def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
         *(("spg", "inceptionv3", 45), ("spg", "resnet50", 20), ("spg", "vgg16", 70)),
     ],
 )
+@pytest.mark.system
 def test_a_short_training_beats_chance_and_finds_the_square(name: str, backbone: str, steps: int) -> None:
     method, model = build(name, backbone, 3, 8)
     images, labels, inside = coloured_squares(24)

@@ -285,5 +285,6 @@ def test_a_step_on_each_backbone(backbone: str, stride: int) -> None:
     small.one_step(Method(OPTIONS), backbone, stride)
 
 
+@pytest.mark.system
 def test_a_short_training_beats_chance() -> None:
     assert small.accuracy_after_training(Method(OPTIONS)) > 0.6

@@ -168,6 +168,7 @@ def trained(name: str, normaliser: str, model: Net, data: Cues, steps: int = 200
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.system
 def test_a_short_training_finds_the_class_and_the_place_of_its_cue(name: str) -> None:
     accuracy, located = trained(name, "exact", Net(), Cues())
     assert accuracy > 0.95 and located > 0.7, "chance: 0.25 and 0.03"

@@ -205,5 +205,6 @@ def test_a_step_on_each_backbone(backbone: str, stride: int) -> None:
     small.one_step(Method({"beta": 1.0, "mix_probability": 1.0}), backbone, stride)
 
 
+@pytest.mark.system
 def test_a_short_training_beats_chance() -> None:
     assert small.accuracy_after_training(Method({"beta": 1.0, "mix_probability": 0.5})) > 0.6

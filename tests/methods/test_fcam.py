@@ -142,6 +142,7 @@ def test_crf_is_asked_for_the_images_as_they_were(checkpoint: Path, monkeypatch:
     assert [asked[name] for name in ("sigma_rgb", "sigma_xy", "scale", "kernel")] == [15.0, 43.0, 0.5, "lattice"]
 
 
+@pytest.mark.system
 def test_a_short_training_beats_the_maps_that_it_learns_from(checkpoint: Path) -> None:
     method, model = made(checkpoint, background=0.6, pixels=4)
     optimiser = torch.optim.SGD(model.decoder.parameters(), lr=0.1, momentum=0.9, nesterov=True)

@@ -136,6 +136,7 @@ def test_gradient_clipping_is_off_wherever_it_would_tie_the_map_to_the_probe() -
 # --- training -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.system
 def test_a_short_training_beats_a_constant_map_and_the_centre() -> None:
     method = Method({})
     model = small.build(method, "resnet50")

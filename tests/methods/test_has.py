@@ -158,5 +158,6 @@ def test_a_step_on_each_backbone(backbone: str, stride: int) -> None:
     small.one_step(Method({"patch": 32, "drop_rate": 0.5}), backbone, stride)
 
 
+@pytest.mark.system
 def test_a_short_training_beats_chance() -> None:
     assert small.accuracy_after_training(Method({"patch": 32, "drop_rate": 0.5})) > 0.6

@@ -29,6 +29,7 @@ def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 @pytest.mark.parametrize(
     ("backbone", "steps", "rate"), [("inceptionv3", 40, 0.03), ("resnet50", 20, 0.02), ("vgg16", 80, 0.03)]
 )
+@pytest.mark.system
 def test_a_short_training_beats_chance_and_finds_the_square(backbone: str, steps: int, rate: float) -> None:
     # As at scale small, all options included.
     method: Any = load("inca").Method(hyperparameters("inca", "small", "synthnet", backbone)["options"])

@@ -120,6 +120,7 @@ def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 # VGG16 has no normalisation: it leaves its first plateau later, and a bounded step keeps it from being thrown back.
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("backbone", "steps", "max_norm"),
     [("inceptionv3", 40, math.inf), ("resnet50", 20, math.inf), ("vgg16", 80, 1.0)],

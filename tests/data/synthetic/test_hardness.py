@@ -29,6 +29,7 @@ def background_histogram(sample: Sample) -> np.ndarray:
 
 # Not the mixture, on which nothing is measured.
 @pytest.mark.parametrize("name", sorted(set(DATASETS) - {"synthmix"}))
+@pytest.mark.system
 def test_background_alone_classifies_above_chance_but_not_well(name: str) -> None:
     classes = DATASETS[name].default_classes
 

@@ -152,7 +152,7 @@ def boxes_for(draw_: st.DrawFn, height: int, width: int) -> np.ndarray:
     return np.array(result, dtype=np.float64)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.sampled_from(ADVERSARIAL), shapes, st.integers(0, 2**32), st.data())
 def test_any_made_up_map(kind, shape, seed, data):
     score_maps = adversarial_maps(kind, 2, shape, seed)
