@@ -284,6 +284,32 @@ def test_draws_that_are_missing_or_double_are_refused(checkout: Path) -> None:
         choose.main(choose_arguments(2))
 
 
+def test_another_scale_has_the_values_only_if_it_trains_the_same(checkout: Path) -> None:
+    values = {"learning_rate": 0.0125, "options.patch": 0.3, "options.drop_rate": 0.6}
+    cell = dict(zip(("scale", "dataset", "backbone", "method"), CELL, strict=True))
+    write_json(FOLDER / "chosen.json", {"cell": cell, "source": "random search", "values": values})
+    (FOLDER / "draws.csv").write_text("draw,rank\n0,1\n")
+    twin = SCALE.replace("name: mini", "name: twin")
+    Path("params/scales/twin.yaml").write_text(twin)
+    path = Path("params/methods/has.yaml")
+    path.write_text(path.read_text() + LAYER.replace("mini", "twin").replace("epochs: 5", "epochs: 4"))
+    forget()
+    with pytest.raises(ParameterError, match=r"twin/.* is not trained as mini/.*: hyperparameters is .*'epochs': 4"):
+        adopt.main([*CELL, "--for", "twin"])
+    path.write_text(path.read_text().replace("epochs: 4", "epochs: 5"))
+    Path("params/scales/twin.yaml").write_text(twin.replace("test: 1", "test: 2"))
+    forget()
+    with pytest.raises(ParameterError, match=r"twin/.*: data is .*'test': 2"):
+        adopt.main([*CELL, "--for", "twin"])
+    Path("params/scales/twin.yaml").write_text(twin)
+    forget()
+    assert adopt.main([*CELL, "--for", "twin"]) == 0
+    assert train_settings("twin", *CELL[1:])["hyperparameters"]["learning_rate"] == 0.0125
+    assert train_settings(*CELL)["hyperparameters"]["learning_rate"] == 0.05
+    content = yaml.safe_load(Path("params/searched/twin/synthbirds.resnet50.has.yaml").read_text())
+    assert content["cell"]["scale"] == "twin" and "searched at scale mini" in content["source"]
+
+
 def test_there_must_be_something_to_adopt(checkout: Path) -> None:
     with pytest.raises(DataError, match=r"chosen\.json: no such file; search first: snakemake .*has/draws\.csv"):
         adopt.main(list(CELL))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from wsol.config.resolve import hyperparameters, train_settings
+from wsol.config.initial import classifier_cell, source_cell
+from wsol.config.resolve import data_settings, hyperparameters, train_settings
 from wsol.config.scale import load_dataset, load_method, load_scale
 from wsol.config.yamlfile import check
 from wsol.data.images import RAW_PREFIX
@@ -84,6 +85,25 @@ def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dic
         "seed": search["seed"],
         "epochs": search["epochs"] or hyper["epochs"],
         "proxy": proxy_source(dataset),
+    }
+
+
+def training_of(scale: str, dataset: str, backbone: str, method: str, *, searched: bool = False) -> dict[str, Any]:
+    """All that decides about a training but its seed and the name of its scale: who gives the same trains the same.
+
+    Settings, data, and the networks that it starts from or keeps, these with what was adopted for them.
+    """
+    settings = train_settings(scale, dataset, backbone, method, searched=searched)
+    first = load_scale(scale).seeds[0]
+    cells = (source_cell(settings["architecture"]["pretrained"], scale, backbone), classifier_cell(settings, first))
+    return {
+        **{name: value for name, value in settings.items() if name != "scale"},
+        "data": data_settings(scale, dataset),
+        "networks": [
+            {**training_of(scale, cell.dataset, cell.backbone, cell.method, searched=True), "seed": cell.seed}
+            for cell in cells
+            if cell
+        ],
     }
 
 

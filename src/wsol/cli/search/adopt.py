@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from wsol.cli.entry import enter
-from wsol.config.search import OPTION, hyperparameters, ranges_of, search_folder, with_values
+from wsol.config.search import OPTION, hyperparameters, ranges_of, search_folder, training_of, with_values
 from wsol.config.searched import draws_path, searched_path
 from wsol.config.yamlfile import check
-from wsol.errors import DataError
+from wsol.errors import DataError, ParameterError
 from wsol.files import read_json, write_text
 
 CELL = ("scale", "dataset", "backbone", "method")
@@ -20,6 +20,9 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol search adopt", description=__doc__)
     for name in CELL:
         result.add_argument(name)
+    result.add_argument(
+        "--for", dest="target", metavar="SCALE", help="use the values at this scale, where the training is the same"
+    )
     return result
 
 
@@ -28,13 +31,16 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     cell = (arguments.scale, arguments.dataset, arguments.backbone, arguments.method)
     ranges_of(arguments.method)
-    found = read_chosen(*cell)
+    found, origin = read_chosen(*cell), cell
+    if arguments.target not in (None, arguments.scale):
+        cell = (arguments.target, *cell[1:])
+        found = carried_over(found, cell)
     before = hyperparameters(arguments.method, *cell[:3])
     after = with_values(before, found["values"], f"params/methods/{arguments.method}.yaml")
-    check(after, "hyperparameters", f"{search_folder(*cell)}/chosen.json")
+    check(after, "hyperparameters", f"{search_folder(*origin)}/chosen.json")
     path = searched_path(*cell)
     draws = draws_path(*cell)
-    write_text(draws, Path(search_folder(*cell), "draws.csv").read_text())
+    write_text(draws, Path(search_folder(*origin), "draws.csv").read_text())
     write_text(path, parameter_file(found))
     print(f"wrote {path}: {found['source']}")
     print(f"wrote {draws}: all that was tried")
@@ -57,6 +63,20 @@ def read_chosen(scale: str, dataset: str, backbone: str, method: str) -> dict[st
             f"params/methods/{method}.yaml, or raise search.draws in params/scales/{scale}.yaml"
         )
     return found
+
+
+def carried_over(found: dict[str, Any], cell: tuple[str, str, str, str]) -> dict[str, Any]:
+    """What was found, as the cell's of another scale. Raises ParameterError unless both train the same network."""
+    names = [found["cell"][key] for key in CELL]
+    here, there = training_of(*names), training_of(*cell)
+    different = next((key for key in here if here[key] != there[key]), None)
+    if different is not None:
+        raise ParameterError(
+            f"{'/'.join(cell)} is not trained as {'/'.join(names)}, where the search was: {different} is "
+            f"{there[different]} and not {here[different]}; search at scale {cell[0]} itself"
+        )
+    source = f"{found['source']}; searched at scale {names[0]}, where this cell is trained in the same way"
+    return {**found, "cell": dict(zip(CELL, cell, strict=True)), "source": source}
 
 
 def parameter_file(found: dict[str, Any]) -> str:
