@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,6 +283,24 @@ def test_draws_that_are_missing_or_double_are_refused(checkout: Path) -> None:
         write_json(FOLDER / f"d0{number}/trial.json", {**trial, "reason": ""})
     with pytest.raises(DataError, match="the search has draws 0 to 1, each once"):
         choose.main(choose_arguments(2))
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (None, "MaxBoxAccV2 75.00 on train-fullsup, last checkpoint"),
+        (0.9, "its own 90.00\\); of all it would have been draw 0, 75.00 with accuracy 29.00"),
+        (0.3, "at least 0.3 of the highest accuracy among them, and of all"),
+    ],
+)
+def test_the_source_says_what_the_condition_on_accuracy_changed(checkout: Path, share: float | None, said: str) -> None:
+    rescale(draws=2, least_accuracy=share)
+    for number, (localisation, accuracy) in enumerate(((75.0, 29.0), (55.0, 90.0))):
+        found = {"draw": number, "status": "finished", "epoch": 5, "localisation": localisation, "accuracy": accuracy}
+        write_json(FOLDER / f"d0{number}/trial.json", {**found, "values": {"learning_rate": 0.1}, "reason": ""})
+    assert choose.main(choose_arguments(2)) == 0
+    source = read_json(FOLDER / "chosen.json")["source"]
+    assert re.search(said + "$", source), source
 
 
 def test_another_scale_has_the_values_only_if_it_trains_the_same(checkout: Path) -> None:

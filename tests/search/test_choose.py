@@ -12,10 +12,9 @@ from wsol.search.choose import best, ranking, table
 from wsol.search.trial import FAILED, FINISHED, STOPPED, Trial, draw_name
 
 
-def trial(draw: int, localisation: float | None, status: str = FINISHED) -> Trial:
-    return Trial(
-        draw, status, {"learning_rate": 0.1 + draw}, 2, localisation, 50.0, "" if status == FINISHED else "why"
-    )
+def trial(draw: int, localisation: float | None, status: str = FINISHED, accuracy: float = 50.0) -> Trial:
+    reason = "" if status == FINISHED else "why"
+    return Trial(draw, status, {"learning_rate": 0.1 + draw}, 2, localisation, accuracy, reason)
 
 
 def test_the_highest_wins_and_the_earliest_of_equals() -> None:
@@ -33,9 +32,22 @@ def test_what_did_not_finish_is_worse_than_any_number() -> None:
     assert [each.draw for each in ranking(trials)] == [2, 0, 1, 3, 4]
 
 
+@pytest.mark.parametrize(("share", "winner"), [(None, 0), (0.25, 0), (0.5, 2), (0.9, 2), (0.91, 3), (1, 3)])
+def test_draws_that_hardly_classify_can_be_left_out(share: float | None, winner: int) -> None:
+    trials = [
+        trial(0, 75.0, accuracy=25.0),
+        trial(1, 99.0, STOPPED, accuracy=100.0),  # counts for nothing
+        trial(2, 55.0, accuracy=81.0),
+        trial(3, 50.0, accuracy=90.0),
+        trial(4, 45.0, accuracy=90.0),
+    ]
+    found = best(trials, share)
+    assert found is not None and found.draw == winner
+
+
 @pytest.mark.parametrize("trials", [[], [trial(0, None, FAILED)], [trial(0, math.nan), trial(1, 9.0, STOPPED)]])
 def test_there_may_be_no_winner(trials: list[Trial]) -> None:
-    assert best(trials) is None
+    assert best(trials) is None and best(trials, 0.9) is None
 
 
 def test_the_table_has_a_line_a_draw_with_its_rank_values_and_reason() -> None:

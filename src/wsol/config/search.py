@@ -84,6 +84,7 @@ def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dic
         "draws": number_of_draws(scale, method),
         "seed": search["seed"],
         "epochs": search["epochs"] or hyper["epochs"],
+        "least_accuracy": search["least_accuracy"],
         "proxy": proxy_source(dataset),
     }
 

@@ -10,10 +10,15 @@ from collections.abc import Sequence
 from wsol.search.trial import FINISHED, Trial
 
 
-def best(trials: Sequence[Trial]) -> Trial | None:
-    """The draw with the highest localisation on train-fullsup, the earliest of equals; None if none is eligible."""
-    ranked = ranking(trials)
-    return ranked[0] if ranked and eligible(ranked[0]) else None
+def best(trials: Sequence[Trial], least_accuracy: float | None = None) -> Trial | None:
+    """The draw with the highest localisation on train-fullsup, the earliest of equals; None if none is eligible.
+
+    With `least_accuracy`, a share in (0, 1], only draws that reach this share of the highest accuracy among them are.
+    """
+    ranked = [trial for trial in ranking(trials) if eligible(trial)]
+    highest = max((trial.accuracy or 0.0 for trial in ranked), default=0.0)
+    floor = highest * least_accuracy if least_accuracy is not None else -math.inf
+    return next((trial for trial in ranked if (trial.accuracy or 0.0) >= floor), None)
 
 
 def ranking(trials: Sequence[Trial]) -> list[Trial]:
