@@ -7,8 +7,10 @@ from wsol.config.curve_lines import line_files
 from wsol.config.curve_specs import curve_specs
 from wsol.config.figures import figure_specs
 from wsol.config.resolve import settings_of
+from wsol.config.scale import load_scale
 from wsol.errors import ParameterError
 from wsol.reports.claims_spec import REPORT_COLUMNS
+from wsol.reports.spec import load_spec
 
 KINDS = {
     "5": "thresholds",
@@ -25,7 +27,7 @@ KINDS = {
 
 
 def test_the_figures_are_the_papers() -> None:
-    specs = curve_specs()
+    specs = {name: spec for name, spec in curve_specs().items() if spec["paper"] == "fcam"}
     assert {spec["number"]: spec["kind"] for spec in specs.values()} == KINDS
     assert [f"fcam_fig_{number.lower().replace('.', '')}" for number in KINDS] == list(specs)
     assert not set(specs) & set(figure_specs())
@@ -74,8 +76,21 @@ def test_lines_are_read_from_the_layer_of_their_kind() -> None:
     assert len(draws) == 2 * 2
 
 
+def test_draws_of_all_methods_are_shown_on_one_backbone_with_what_the_choice_asked_for() -> None:
+    small = curve_settings("small", "search_learning_rate")
+    assert {panel["backbone"] for panel in small["panels"]} == {"resnet50"} and len(small["panels"]) == 8 * 3
+    assert small["least_accuracy"] == load_scale("small").settings["search"]["least_accuracy"] == 0.9
+    assert line_files(small)[0] == "results/small/search/synthnet/resnet50/cam/draws.csv"
+    assert curve_settings("paper", "search_learning_rate")["least_accuracy"] is None
+    assert {line["method"] for panel in small["panels"] for line in panel["lines"]} == {
+        row.method
+        for row in load_spec("params/papers/calm/table_b.yaml").rows
+        if row.method not in ("calm_ml", "center", "fsl")
+    }, "every method of Table B that has something to search"
+
+
 def test_no_collector_asks_for_the_draws_of_a_search() -> None:
-    assert set(curve_specs()) - set(curves_of("smoke")) == {"fcam_fig_d2"}
+    assert set(curve_specs()) - set(curves_of("smoke")) == {"fcam_fig_d2", "search_learning_rate"}
 
 
 def test_which_epoch_is_kept_is_the_methods() -> None:

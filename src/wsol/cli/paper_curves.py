@@ -71,6 +71,7 @@ def main(argv: list[str]) -> int:
 def _page(settings: dict[str, Any], files: list[Path], manifest: Any) -> CurvePage:
     from wsol.reports.figures.activation_curves import activation_page
     from wsol.reports.figures.convergence import convergence_page
+    from wsol.reports.figures.draws import draws_page
     from wsol.reports.figures.resolution import resolution_page
     from wsol.reports.figures.searched import search_page
     from wsol.reports.figures.threshold_curves import threshold_page
@@ -82,6 +83,7 @@ def _page(settings: dict[str, Any], files: list[Path], manifest: Any) -> CurvePa
         "activations": activation_page,
         "convergence": convergence_page,
         "search": search_page,
+        "draws": draws_page,
     }
     return of_files[settings["kind"]](settings, files)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from wsol.config.curve_lines import OF_MASKS, SEARCH
+from wsol.config.curve_lines import OF_MASKS, SEARCHES
 from wsol.config.curve_specs import curve_specs
+from wsol.config.figures import main_backbone
 from wsol.config.scale import Scale, load_dataset, load_method, load_scale
 from wsol.errors import ParameterError
 
 
 def curves_of(scale: str) -> list[str]:
     """The figures of curves of which a scale can have a panel, but for those that train what no table shows."""
-    asked = [name for name, spec in curve_specs().items() if spec["kind"] != SEARCH]
+    asked = [name for name, spec in curve_specs().items() if spec["kind"] not in SEARCHES]
     return [name for name in asked if _lacking(name, load_scale(scale)) is None]
 
 
@@ -38,6 +39,7 @@ def curve_settings(scale: str, name: str) -> dict[str, Any]:
         "datasets": [_dataset(paper_name, view) for paper_name in used],
         "panels": _panels(spec, view),
         "left_out": _left_out(spec, view),
+        **({"least_accuracy": view.settings["search"]["least_accuracy"]} if spec["kind"] == "draws" else {}),
     }
 
 
@@ -53,8 +55,13 @@ def _panels(spec: dict[str, Any], view: Scale) -> list[dict[str, Any]]:
         if dataset in view.stand_ins
         for row in spec["rows"]
         if not _missing(row, view, view.stand_ins[dataset])
-        for backbone in view.backbones
+        for backbone in _backbones(spec["kind"], view)
     ]
+
+
+def _backbones(kind: str, view: Scale) -> list[str]:
+    """All, but for the draws of many searches: a row there is a method, and its columns are data sets."""
+    return [main_backbone(view)] if kind == "draws" else view.backbones
 
 
 def _line(kind: str, line: dict[str, Any], view: Scale, dataset: str, backbone: str) -> dict[str, Any]:
@@ -64,7 +71,7 @@ def _line(kind: str, line: dict[str, Any], view: Scale, dataset: str, backbone: 
 
     if kind == "convergence":
         return {**line, "checkpoint": hyperparameters(line["method"], view.name, dataset, backbone)["checkpoint"]}
-    if kind == SEARCH:
+    if kind in SEARCHES:
         return {**line, "draws": f"{search_folder(view.name, dataset, backbone, line['method'])}/draws.csv"}
     return line
 

@@ -10,13 +10,13 @@ from wsol.config.paths import Cell
 
 OF_MASKS = ("resolution", "resolution_pictures")
 """Kinds that show the true masks of one data set, and no network."""
-SEARCH = "search"
-"""The kind that shows the draws of a search, one file a line whatever the seeds."""
+SEARCHES = ("search", "draws")
+"""Kinds that show the draws of searches, one file a line whatever the seeds."""
 
 
 def line_files(settings: Mapping[str, Any]) -> list[str]:
     """Panel by panel, line by line, seed by seed; `settings` as `wsol.config.curve_figures.curve_settings` gives."""
-    if settings["kind"] == SEARCH:
+    if settings["kind"] in SEARCHES:
         return [line["draws"] for panel in settings["panels"] for line in panel["lines"]]
     return [
         _path(settings["kind"], cell, line["attribution"])

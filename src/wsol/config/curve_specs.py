@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from wsol.config.curve_lines import OF_MASKS, SEARCH
+from wsol.config.curve_lines import OF_MASKS, SEARCHES
 from wsol.config.figures import figure_specs
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
@@ -24,8 +24,10 @@ def curve_specs() -> dict[str, dict[str, Any]]:
             if of_masks == bool(figure["rows"]) or of_masks != bool(figure["factors"]):
                 needs = "factors and no rows" if of_masks else "rows and no factors"
                 raise ParameterError(f"{path}: curves.{name}: kind {figure['kind']} needs {needs}")
-            if (figure["kind"] == SEARCH) != bool(figure["option"]):
-                raise ParameterError(f"{path}: curves.{name}.option: for kind {SEARCH}, and needed there")
+            if (figure["kind"] in SEARCHES) != bool(figure["option"]):
+                raise ParameterError(
+                    f"{path}: curves.{name}.option: for kind {' and '.join(SEARCHES)}, and needed there"
+                )
             if of_masks and len(figure["datasets"]) != 1:
                 raise ParameterError(f"{path}: curves.{name}.datasets: kind {figure['kind']} shows one data set")
             found[name] = {**figure, "paper": document["paper"], "file": str(path)}

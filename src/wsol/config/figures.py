@@ -12,7 +12,7 @@ from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
 
 BACKBONE = "resnet50"
-"""The figures' backbone, as in the papers; a scale without it shows its first."""
+"""The figures' backbone, as in the papers."""
 NEEDS: dict[str, tuple[str, ...]] = {
     "attribution": ("maps",),
     "counterfactual": ("computed",),
@@ -84,7 +84,7 @@ def figure_settings(scale: str, name: str) -> dict[str, Any]:
     lacking = _lacking(spec, view)
     if lacking:
         raise ParameterError(f"figure {name} cannot be drawn at scale {scale}: {lacking}")
-    first = BACKBONE if BACKBONE in view.backbones else view.backbones[0]
+    first = main_backbone(view)
     backbones = view.backbones if spec["backbones"] == "all" else [first]
     places = [
         _place(view, wanted, backbone)
@@ -123,6 +123,11 @@ def figure_cells(settings: dict[str, Any]) -> list[tuple[Cell, str]]:
 def figure_datasets(settings: dict[str, Any]) -> list[str]:
     """The data sets of a figure's places, each once, in order."""
     return list(dict.fromkeys(place["dataset"] for place in settings["places"]))
+
+
+def main_backbone(view: Scale) -> str:
+    """What a figure of one backbone shows: the papers' where the scale has it, else its first."""
+    return BACKBONE if BACKBONE in view.backbones else view.backbones[0]
 
 
 def _place(view: Scale, wanted: str, backbone: str) -> dict[str, Any]:

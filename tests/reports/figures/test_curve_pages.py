@@ -19,6 +19,7 @@ from wsol.reports.figures.activation_curves import activation_page
 from wsol.reports.figures.convergence import convergence_page, selected_epoch
 from wsol.reports.figures.curve_page import COLUMNS, CurvePage, Line, Number, Panel, numbers_csv
 from wsol.reports.figures.draw_curves import draw_curves
+from wsol.reports.figures.draws import draws_page
 from wsol.reports.figures.resolution import resolution_page, resolution_pictures
 from wsol.reports.figures.searched import search_page
 from wsol.reports.figures.threshold_curves import curve_of, threshold_page
@@ -185,6 +186,33 @@ def test_draws_of_a_value_are_averaged_and_unfinished_ones_left_out(tmp_path: Pa
     path.write_text("\n".join([head.replace("options.background", "learning_rate"), *rows]) + "\n")
     with pytest.raises(DataError, match="draws of learning_rate"):
         search_page(chosen, [path])
+
+
+@pytest.mark.parametrize(("share", "chosen", "value"), [(None, 75.0, "1e-05"), (0.9, 57.0, "0.03")])
+def test_draws_show_both_measures_and_the_one_that_was_chosen(
+    tmp_path: Path, share: float | None, chosen: float, value: str
+) -> None:
+    path = tmp_path / "draws.csv"
+    head = "draw,rank,status,epoch,val_localisation,val_accuracy,learning_rate,options.patch,reason"
+    rows = ["0,4,finished,1,40,80,0.2,3,", "1,1,finished,1,75,29,0.00001,3,", "2,5,failed,,,,0.9,3,loss is nan"]
+    rows += ["3,3,finished,1,57,92,0.002,4,", "4,2,finished,1,57,91,0.03,5,"]  # equal as printed: the rank decides
+    path.write_text("\n".join([head, *rows]) + "\n")
+    described = settings("draws", option="learning_rate", least_accuracy=share)
+    described["panels"][0]["lines"] = described["panels"][0]["lines"][:1]
+    page = draws_page(described, [path])
+    accuracy, localisation = page.rows[0][0].lines
+    assert (list(localisation.x), list(localisation.y)) == ([0.2, 1e-5, 0.002, 0.03], [40.0, 75.0, 57.0, 57.0])
+    assert list(accuracy.y) == [80.0, 29.0, 92.0, 91.0] and page.rows[0][0].logarithmic_x
+    assert list(accuracy.marks) == list(localisation.marks) == [float(value)]
+    numbers = {number.quantity: (list(number.values), number.at) for number in page.numbers}
+    assert numbers["chosen_localisation"] == ([chosen], value)
+    assert numbers["highest_accuracy"] == ([29.0], "1e-05") and numbers["median_localisation"] == ([57.0], "")
+    assert ("0.9 of the highest" in page.caption) == (share is not None)
+    page.check("draws")
+    draw_curves(page, tmp_path / "draws.png", tmp_path / "draws.pdf")
+    assert Image.open(tmp_path / "draws.png").width == 1472
+    with pytest.raises(DataError, match=r"options\.side was not searched"):
+        draws_page({**described, "option": "options.side"}, [path])
 
 
 def make_masks(folder: Path) -> Manifest:

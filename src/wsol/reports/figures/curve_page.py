@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from wsol.config.curve_lines import SEARCHES
 from wsol.errors import DataError
 from wsol.reports.cells import MEASURED
 from wsol.reports.figures.text import PAPERS, place_name
@@ -36,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines on one pair of axes; `whole_x` is for places that are whole numbers, such as epochs."""
+    """Lines on one pair of axes; `logarithmic` is the y axis, `whole_x` for places that are whole, such as epochs."""
 
     title: str
     x_label: str
@@ -45,6 +46,7 @@ class Panel:
     x_limits: tuple[float, float] | None = None
     y_limits: tuple[float, float] | None = None
     logarithmic: bool = False
+    logarithmic_x: bool = False
     whole_x: bool = False
 
 
@@ -116,10 +118,11 @@ def title_of_curves(settings: Mapping[str, Any]) -> str:
     """`settings` as `wsol.config.curve_figures.curve_settings` gives them."""
     shown = [place_name(dataset) for dataset in settings["datasets"]]
     seeds = ", ".join(str(seed) for seed in settings["seeds"])
-    seeded = settings["panels"] and settings["kind"] != "search"
+    seeded = settings["panels"] and settings["kind"] not in SEARCHES
     tail = f", seed{'s' if len(settings['seeds']) > 1 else ''} {seeds}" if seeded else ""
+    number = f", figure {settings['number']}" if settings["number"] else ""
     return (
-        f"{PAPERS[settings['paper']]}, figure {settings['number']}: {settings['title']}\n"
+        f"{PAPERS[settings['paper']]}{number}: {settings['title']}\n"
         f"{'; '.join(shown)}; split {settings['split']}, scale {settings['scale']}{tail}"
     )
 

@@ -97,6 +97,8 @@ def _panel(axis: Any, panel: Panel, *, first: bool) -> None:
         axis.xaxis.get_major_locator().set_params(integer=True)
     if panel.logarithmic:
         axis.set_yscale("log")
+    if panel.logarithmic_x:
+        axis.set_xscale("log")
     seen: set[str] = set()
     for line in panel.lines:
         colour, dash = COLOURS[line.look % len(COLOURS)], DASHES[line.look % len(DASHES)]
@@ -106,12 +108,16 @@ def _panel(axis: Any, panel: Panel, *, first: bool) -> None:
         seen.add(line.label)
         shape = {"drawstyle": "steps-mid"} if line.step else {}
         if line.dots:
-            axis.plot(line.x, values, color=colour, linestyle="", marker="o", markersize=4.5, alpha=0.5, label=label)
-            continue
-        dot = "o" if len(values) < 12 else ""
-        axis.plot(
-            line.x, values, color=colour, linestyle=dash, linewidth=1.1, marker=dot, markersize=2, label=label, **shape
-        )
+            look: dict[str, Any] = {
+                "linestyle": "",
+                "marker": "^" if line.look == 0 else "o",
+                "markersize": 4.5,
+                "alpha": 0.5,
+            }
+        else:
+            dot = "o" if len(values) < 12 else ""
+            look = {"linestyle": dash, "linewidth": 1.1, "marker": dot, "markersize": 2, **shape}
+        axis.plot(line.x, values, color=colour, label=label, **look)
         marked = [(x, y) for x, y in zip(line.x, values, strict=True) if x in line.marks]
         if marked:
             axis.plot(*zip(*marked, strict=True), linestyle="", marker="o", mfc="none", mec=MARK, mew=1.1, markersize=6)

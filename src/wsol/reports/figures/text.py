@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PAPERS = {"calm": "CALM", "fcam": "F-CAM"}
+PAPERS = {"calm": "CALM", "fcam": "F-CAM", "protocol": "Evaluation protocol"}
 
 
 def title_of(settings: Mapping[str, Any], split: str) -> str:
