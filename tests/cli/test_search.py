@@ -291,11 +291,18 @@ def test_draws_that_are_missing_or_double_are_refused(checkout: Path) -> None:
         (None, "MaxBoxAccV2 75.00 on train-fullsup, last checkpoint"),
         (0.9, "its own 90.00\\); of all it would have been draw 0, 75.00 with accuracy 29.00"),
         (0.3, "at least 0.3 of the highest accuracy among them, and of all"),
+        (
+            "own",
+            "^random search: its own values, tried beside draws 0 to 0, 2 epochs each on train-weaksup.*checkpoint",
+        ),
     ],
 )
-def test_the_source_says_what_the_condition_on_accuracy_changed(checkout: Path, share: float | None, said: str) -> None:
-    rescale(draws=2, least_accuracy=share)
-    for number, (localisation, accuracy) in enumerate(((75.0, 29.0), (55.0, 90.0))):
+def test_the_source_says_what_the_condition_on_accuracy_changed(
+    checkout: Path, share: float | str | None, said: str
+) -> None:
+    own = share == "own"
+    rescale(**({"draws": 1, "epochs": 2, "own_values": True} if own else {"draws": 2, "least_accuracy": share}))
+    for number, (localisation, accuracy) in enumerate(((75.0, 29.0), (76.0 if own else 55.0, 90.0))):
         found = {"draw": number, "status": "finished", "epoch": 5, "localisation": localisation, "accuracy": accuracy}
         write_json(FOLDER / f"d0{number}/trial.json", {**found, "values": {"learning_rate": 0.1}, "reason": ""})
     assert choose.main(choose_arguments(2)) == 0

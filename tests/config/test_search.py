@@ -130,6 +130,26 @@ def test_a_search_of_choices_alone_has_no_more_draws_than_combinations() -> None
     assert search_settings(scale, *CELL[1:3], "fcam_cam")["draws"] == 5
 
 
+def test_the_parameter_file_s_own_values_can_compete_as_the_last_draw() -> None:
+    search(draws=3, own_values=True)
+    plain = train_settings(*CELL)["hyperparameters"]
+    last = draw_settings(*CELL, 3)
+    assert last["hyperparameters"] == plain
+    assert last["search"]["values"] == {
+        "learning_rate": plain["learning_rate"],
+        "options.drop_rate": plain["options"]["drop_rate"],
+        "options.patch": plain["options"]["patch"],
+    }
+    assert (search_settings(*CELL)["draws"], search_settings(*CELL)["own_draw"]) == (4, 3)
+    drawn = [draw_settings(*CELL, draw) for draw in range(3)]
+    assert search_settings(*CELL[:3], "fcam_cam")["own_draw"] is None, "every combination is tried as it is"
+    adopt(adopted(learning_rate=0.0125))
+    assert draw_settings(*CELL, 3) == last, "a search must not depend on its own result"
+    search(draws=3)
+    assert [draw_settings(*CELL, draw) for draw in range(3)] == drawn
+    assert (search_settings(*CELL)["draws"], search_settings(*CELL)["own_draw"]) == (3, None)
+
+
 @pytest.mark.parametrize("name", ["d1", "d001", "1", "d", "d-1", "d00x"])
 def test_a_draw_has_one_name(name: str) -> None:
     with pytest.raises(ParameterError, match="not a resolved parameter file"):

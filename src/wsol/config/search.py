@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from wsol.config.initial import classifier_cell, source_cell
@@ -35,9 +36,20 @@ def ranges_of(method: str) -> dict[str, dict[str, Any]]:
 
 
 def number_of_draws(scale: str, method: str) -> int:
-    """The scale's, or fewer where the ranges hold no more combinations."""
-    draws: int = load_scale(scale).settings["search"]["draws"]
-    return min(draws, combinations(ranges_of(method)) or draws)
+    """The scale's, or fewer where the ranges hold no more combinations; one more if the method's own values compete."""
+    search = load_scale(scale).settings["search"]
+    draws: int = search["draws"]
+    possible = combinations(ranges_of(method))
+    return min(draws, possible or draws) + (own_draw(scale, method) is not None)
+
+
+def own_draw(scale: str, method: str) -> int | None:
+    """The number of the draw that tries the parameter file's own values: after all that are drawn; None if none does.
+
+    Where every range is a choice, no draw is: the combinations are all tried.
+    """
+    search = load_scale(scale).settings["search"]
+    return search["draws"] if search["own_values"] and combinations(ranges_of(method)) is None else None
 
 
 def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: int) -> dict[str, Any]:
@@ -48,7 +60,10 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
     ranges = ranges_of(method)
     search = load_scale(scale).settings["search"]
     settings = train_settings(scale, dataset, backbone, method, searched=False)
-    values = draw_values(ranges, search["seed"], (scale, dataset, backbone, method), draw)
+    if draw == own_draw(scale, method):
+        values = own_values(settings["hyperparameters"], ranges)
+    else:
+        values = draw_values(ranges, search["seed"], (scale, dataset, backbone, method), draw)
     hyper = with_values(settings["hyperparameters"], values, f"params/methods/{method}.yaml")
     if search["epochs"] is not None:
         hyper["epochs"] = search["epochs"]
@@ -82,6 +97,7 @@ def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dic
         "metric": load_dataset(dataset)["headline_metric"],
         "checkpoint": hyper["checkpoint"],
         "draws": number_of_draws(scale, method),
+        "own_draw": own_draw(scale, method),
         "seed": search["seed"],
         "epochs": search["epochs"] or hyper["epochs"],
         "least_accuracy": search["least_accuracy"],
@@ -120,6 +136,13 @@ def with_values(hyper: dict[str, Any], values: dict[str, Value], where: str) -> 
             raise ParameterError(f"{where}: search.{name}: no such hyperparameter; there is {', '.join(sorted(place))}")
         place[key] = value
     return result
+
+
+def own_values(hyper: dict[str, Any], names: Iterable[str]) -> dict[str, Value]:
+    """What the hyperparameters have for names such as `learning_rate` and `options.patch`."""
+    return {
+        name: hyper["options"][name.removeprefix(OPTION)] if name.startswith(OPTION) else hyper[name] for name in names
+    }
 
 
 def proxy_source(dataset: str) -> str | None:

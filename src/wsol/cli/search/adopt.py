@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.cli.entry import enter
-from wsol.config.search import OPTION, hyperparameters, ranges_of, search_folder, training_of, with_values
+from wsol.config.search import OPTION, hyperparameters, own_values, ranges_of, search_folder, training_of, with_values
 from wsol.config.searched import draws_path, searched_path
 from wsol.config.yamlfile import check
 from wsol.errors import DataError, ParameterError
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     print(f"wrote {path}: {found['source']}")
     print(f"wrote {draws}: all that was tried")
     for name in found["values"]:
-        old, new = (_value(hyper, name) for hyper in (before, after))
+        old, new = (own_values(hyper, [name])[name] for hyper in (before, after))
         print(f"  {name}: {old} → {new}" if old != new else f"  {name}: {new}, as before")
     print("commit both; trainings of this cell now use the values. Delete the first to go back.")
     return 0
@@ -93,10 +93,6 @@ def parameter_file(found: dict[str, Any]) -> str:
     content = {"source": found["source"], "cell": cell, "set": values}
     check(content, "searched", "what the search chose")
     return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000))
-
-
-def _value(hyper: dict[str, Any], name: str) -> Any:
-    return hyper["options"][name.removeprefix(OPTION)] if name.startswith(OPTION) else hyper[name]
 
 
 if __name__ == "__main__":

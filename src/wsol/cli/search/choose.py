@@ -64,8 +64,11 @@ def chosen(trials: list[Trial], winner: Trial | None, settings: dict[str, Any]) 
     counts = {status: sum(trial.status == status for trial in trials) for status in (FAILED, STOPPED)}
     lost = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     where = f"the proxy subset {settings['proxy']}" if settings["proxy"] else "train-weaksup"
+    own = settings["own_draw"]
+    random = len(trials) if own is None else len(trials) - 1
+    which = "its own values, tried beside draws" if winner.draw == own else f"draw {winner.draw} of"
     source = (
-        f"random search: draw {winner.draw} of 0 to {len(trials) - 1}{f' ({lost})' if lost else ''}, "
+        f"random search: {which} 0 to {random - 1}{f' ({lost})' if lost else ''}, "
         f"{settings['epochs']} epochs each on {where}, seed {settings['seed']}; "
         f"{settings['metric']} {winner.localisation:.2f} on train-fullsup, {settings['checkpoint']} checkpoint"
         f"{_left_out(trials, winner, settings['least_accuracy'])}"
