@@ -43,7 +43,8 @@ def draws_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
         f" with at least {least_accuracy:g} of the highest classification among the draws" if least_accuracy else ""
     )
     caption = (
-        "A point is a network: one draw of a random search, in which the method's own options vary as well. "
+        "A point is a network: a draw of a random search, in which the method's own options vary as well, or the "
+        "values that the method had before, where these compete. "
         "Localisation by the data set's headline metric, and top-1 classification, both on train-fullsup. Ringed: the "
         f"draw that the search chose, by localisation{condition}. Draws that failed or were stopped early are left out."
     )
