@@ -83,23 +83,32 @@ def _compose(page: TilePage) -> Figure:
 
     title, caption = wrapped(page.title, WIDTH, TITLE), wrapped(page.caption, WIDTH - 2 * EDGE, TEXT)
     groups = sum(first.group != second.group for first, second in zip(page.rows, page.rows[1:], strict=False))
-    head = 0.08 + len(title) * LINE * TITLE + (any(page.blocks) + 1) * LINE * HEADING + LINE * TEXT + 0.04
+    head = 0.08 + len(title) * LINE * TITLE + any(page.blocks) * LINE * HEADING + LINE * TEXT + 0.04
     foot = 0.38 + len(caption) * LINE * TEXT
     labelled = any(row.label for row in page.rows)
     left = EDGE + any(row.group for row in page.rows) * (LINE * HEADING + 0.03) + labelled * LABEL_LINES * LINE * TEXT
     columns, blocks = page.in_block * len(page.blocks), len(page.blocks)
-    side = min(
-        (WIDTH - left - EDGE - (blocks - 1) * BLOCK_GAP + GAP) / columns - GAP,
-        (MAX_HEIGHT - head - foot - groups * GROUP_GAP) / len(page.rows) - GAP,
-        MAX_SIDE,
-    )
+    lines = 0
+    headings: list[list[str]] = [[""]]
+    # Narrower tiles may need more lines above them, and these leave less height for tiles.
+    while (needed := max(map(len, headings))) > lines:
+        head, lines = head + (needed - lines) * LINE * HEADING, needed
+        side = min(
+            (WIDTH - left - EDGE - (blocks - 1) * BLOCK_GAP + GAP) / columns - GAP,
+            (MAX_HEIGHT - head - foot - groups * GROUP_GAP) / len(page.rows) - GAP,
+            MAX_SIDE,
+        )
+        # Names such as Grad-CAM++ are of wide characters.
+        headings = [
+            wrapped(text, 0.85 * (len(below) * (side + GAP) - GAP), HEADING) or [""] for text, below in page.columns
+        ]
     height = head + foot + groups * GROUP_GAP + (side + GAP) * len(page.rows)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     width = columns * (side + GAP) - GAP + (blocks - 1) * BLOCK_GAP
     left += max(0.0, (WIDTH - left - EDGE - width) / 2)
     starts = [left + place * (side + GAP) + place // page.in_block * BLOCK_GAP for place in range(columns)]
     figure.text(0.5, 1 - 0.05 / height, "\n".join(title), fontsize=TITLE, ha="center", va="top", linespacing=1.2)
-    _draw_headings(figure, page, starts, side, (height - head, height))
+    _draw_headings(figure, page, headings, starts, side, (height - head, height))
     top = height - head
     group_top = top
     for number, row in enumerate(page.rows):
@@ -125,19 +134,26 @@ def _compose(page: TilePage) -> Figure:
 
 
 def _draw_headings(
-    figure: Figure, page: TilePage, starts: Sequence[float], side: float, heights: tuple[float, float]
+    figure: Figure,
+    page: TilePage,
+    headings: Sequence[Sequence[str]],
+    starts: Sequence[float],
+    side: float,
+    heights: tuple[float, float],
 ) -> None:
     bottom, height = heights
+    lines = max(map(len, headings))
     for block, name in enumerate(page.blocks):
         first = block * page.in_block
         centre = (starts[first] + starts[first + page.in_block - 1] + side) / 2
-        y = bottom + 0.03 + LINE * (TEXT + HEADING)
+        y = bottom + 0.03 + LINE * (TEXT + lines * HEADING)
         figure.text(centre / WIDTH, y / height, name, fontsize=HEADING, ha="center", va="bottom")
         place = first
-        for heading, below in page.columns:
+        for heading, (_, below) in zip(headings, page.columns, strict=True):
             centre = (starts[place] + starts[place + len(below) - 1] + side) / 2
             y = bottom + 0.03 + LINE * TEXT
-            figure.text(centre / WIDTH, y / height, heading, fontsize=HEADING, ha="center", va="bottom")
+            text = "\n".join(heading)
+            figure.text(centre / WIDTH, y / height, text, fontsize=HEADING, ha="center", va="bottom", linespacing=1.1)
             for text in below:
                 centre = starts[place] + side / 2
                 figure.text(centre / WIDTH, (bottom + 0.03) / height, text, fontsize=TEXT, ha="center", va="bottom")
