@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +19,7 @@ from wsol.reports.figures.curve_page import (
     panel_title,
     title_of_curves,
 )
-from wsol.search.trial import FINISHED
+from wsol.reports.figures.draws import read_finished
 
 MEASURE = "val_localisation"
 KNOWN = ("draw", "rank", "status", "epoch", MEASURE, "val_accuracy", "reason")
@@ -71,13 +70,7 @@ def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage
 def read_draws(path: Path, option: str) -> list[tuple[float, float]]:
     """(value of the option, localisation in per cent) of every finished draw. DataError where something else varies."""
     with open(path, encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        rows = list(reader)
-    searched = [name for name in reader.fieldnames or () if name not in KNOWN]
+        searched = [name for name in next(csv.reader(stream), []) if name not in KNOWN]
     if searched != [option]:
         raise DataError(f"{path}: draws of {', '.join(searched) or 'nothing'}; the figure needs {option} and no other")
-    finished = [row for row in rows if row["status"] == FINISHED and math.isfinite(float(row[MEASURE] or "nan"))]
-    found = [(float(row[option]), float(row[MEASURE])) for row in finished]
-    if not found:
-        raise DataError(f"{path}: no draw finished; see the column `reason`")
-    return found
+    return [(float(trial.values[option]), trial.localisation or 0.0) for trial in read_finished(path, option)]
