@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,16 +21,7 @@ from wsol.workflow import inputs
 from wsol.workflow.targets import Targets
 
 REPO = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    shutil.copytree(REPO / "params", tmp_path / "params", ignore=shutil.ignore_patterns("searched"))
-    (tmp_path / "workflow").symlink_to(REPO / "workflow")
-    monkeypatch.chdir(tmp_path)
-    forget()
-    yield
-    forget()
+pytestmark = pytest.mark.usefixtures("checkout")
 
 
 def edit(method: str, **changes: Any) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,17 +19,8 @@ from wsol.testing.parameters import forget
 from wsol.workflow import inputs
 
 REPO = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("checkout")
 START = "checkpoint:synthmix/pretraining/s0"
-
-
-@pytest.fixture(autouse=True)
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    shutil.copytree(REPO / "params", tmp_path / "params", ignore=shutil.ignore_patterns("searched"))
-    (tmp_path / "workflow").symlink_to(REPO / "workflow")
-    monkeypatch.chdir(tmp_path)
-    forget()
-    yield
-    forget()
 
 
 def edit(change: Callable[[dict[str, Any]], object], scale: str = "smoke") -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,11 @@ import yaml
 
 from wsol.config import paths
 from wsol.config.paths import Cell
-from wsol.config.scale import all_scales, load_config, load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import all_scales, load_config, load_dataset, load_method, load_scale
 from wsol.errors import ParameterError
 
 REPO = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    shutil.copytree(REPO / "params", tmp_path / "params")
-    (tmp_path / "workflow").symlink_to(REPO / "workflow")
-    monkeypatch.chdir(tmp_path)
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
-    yield
-    for cached in (load_scale, load_method, load_dataset, load_metric):
-        cached.cache_clear()
+pytestmark = pytest.mark.usefixtures("checkout")
 
 
 def edit(name: str, change: Callable[[Any], None]) -> None:

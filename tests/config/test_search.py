@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,9 @@ from wsol.testing.parameters import forget
 from wsol.workflow.targets import Targets
 
 REPO = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("checkout")
 CELL = ("smoke", "synthbirds", "resnet50", "has")
 STEM = "results/smoke/params/search/synthbirds/resnet50/has"
-
-
-@pytest.fixture(autouse=True)
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A working directory with a copy of the parameters that may be edited, in which nothing was adopted."""
-    shutil.copytree(REPO / "params", tmp_path / "params", ignore=shutil.ignore_patterns("searched"))
-    (tmp_path / "workflow").symlink_to(REPO / "workflow")
-    monkeypatch.chdir(tmp_path)
-    forget()
-    yield
-    forget()
 
 
 def edit(name: str, change: Callable[[dict[str, Any]], object]) -> None:
