@@ -334,6 +334,8 @@ def test_another_scale_has_the_values_only_if_it_trains_the_same(checkout: Path)
     assert train_settings(*CELL)["hyperparameters"]["learning_rate"] == 0.05
     content = yaml.safe_load(Path("params/searched/twin/synthbirds.resnet50.has.yaml").read_text())
     assert content["cell"]["scale"] == "twin" and "searched at scale mini" in content["source"]
+    kept = [path.as_posix() for path in Path("params/searched").rglob("*.draws.csv")]
+    assert kept == ["params/searched/mini/synthbirds.resnet50.has.draws.csv"], "once, where they were tried"
 
 
 def test_there_must_be_something_to_adopt(checkout: Path) -> None:

@@ -1,4 +1,4 @@
-"""A search through the workflow: from draws to their figure, and from adopted values to the training that reads them."""
+"""A search through the workflow: from draws to their figure, and from adopted values to the training that has them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def searched_path(scale: str, dataset: str, backbone: str, method: str) -> Path:
 
 
 def draws_path(scale: str, dataset: str, backbone: str, method: str) -> Path:
-    """The table of all draws beside the values that were chosen: for readers, nothing depends on it."""
+    """The table of all draws of a cell that was searched: for readers, nothing depends on it."""
     return searched_path(scale, dataset, backbone, method).with_suffix(".draws.csv")
 
 

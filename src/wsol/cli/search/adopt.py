@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     after = with_values(before, found["values"], f"params/methods/{arguments.method}.yaml")
     check(after, "hyperparameters", f"{search_folder(*origin)}/chosen.json")
     path = searched_path(*cell)
-    draws = draws_path(*cell)
+    draws = draws_path(*origin)
     write_text(draws, Path(search_folder(*origin), "draws.csv").read_text())
     write_text(path, parameter_file(found))
     print(f"wrote {path}: {found['source']}")
