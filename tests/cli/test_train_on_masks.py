@@ -12,7 +12,8 @@ import pytest
 from wsol.cli import maps, train
 from wsol.cli.data import prepare, render
 from wsol.config import resolve
-from wsol.config.scale import load_dataset, load_scale
+from wsol.config.dataset import load_dataset
+from wsol.config.scale import load_scale
 from wsol.data.manifest import read_manifest, write_manifest
 from wsol.errors import DataError, ParameterError, TrainingError
 from wsol.files import read_json, sha256_file

@@ -11,9 +11,10 @@ import yaml
 
 from wsol.config import roots
 from wsol.config.initial import classifier_cell
+from wsol.config.method import load_method
 from wsol.config.paths import Cell
 from wsol.config.resolve import train_settings
-from wsol.config.scale import load_method, load_scale
+from wsol.config.scale import load_scale
 from wsol.config.search import draw_settings
 from wsol.errors import ParameterError
 from wsol.testing.parameters import forget

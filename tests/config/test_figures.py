@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from wsol.config.figures import figure_cells, figure_datasets, figure_settings, figure_specs, figures_of, grouped
+from wsol.config.method import load_method
 from wsol.config.resolve import settings_of
-from wsol.config.scale import load_method
 from wsol.errors import ParameterError
 from wsol.workflow.inputs import tabled
 

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from wsol.config.initial import source_cell, weights_path
+from wsol.config.names import all_scales
 from wsol.config.paths import Cell
 from wsol.config.resolve import data_settings, settings_of, train_settings
-from wsol.config.scale import all_scales, load_scale
+from wsol.config.scale import load_scale
 from wsol.errors import ParameterError
 from wsol.testing.parameters import forget
 from wsol.workflow import inputs

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from wsol.config.method import load_method
 from wsol.config.resolve import hyperparameters
-from wsol.config.scale import load_method, load_scale
+from wsol.config.scale import load_scale
 from wsol.errors import ParameterError
 from wsol.testing.parameters import forget
 

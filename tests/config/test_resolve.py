@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 
-from wsol.config import paths, resolve, scale
+from wsol.config import method as method_files
+from wsol.config import paths, resolve
+from wsol.config.dataset import load_dataset, load_metric
+from wsol.config.method import load_method
+from wsol.config.names import all_scales, available_methods
 from wsol.config.resolve import ExpectedTexts, hyperparameters, materialise, settings_of
-from wsol.config.scale import all_scales, available_methods, load_dataset, load_method, load_metric, load_scale
+from wsol.config.scale import load_scale
 from wsol.errors import ParameterError
 from wsol.files import canonical_json
 from wsol.testing.parameters import forget
@@ -124,6 +128,8 @@ def test_every_job_of_a_resolved_cell_has_code() -> None:
                     asked.add(tuple(roots.train_roots(cell.dataset, cell.backbone, method, attribution)))
     for modules in asked:
         files = code_closure(*modules)
+        # Or a new key of a scale would train everything anew.
+        assert "src/wsol/config/scale.py" not in files, modules
         for module in modules:
             stem = f"src/{module.replace('.', '/')}"
             assert f"{stem}.py" in files or f"{stem}/__init__.py" in files, module
@@ -251,7 +257,7 @@ def test_a_method_more_changes_no_job_but_the_tables(tmp_path: Path, monkeypatch
     for folder in ("methods", "models/backbones"):
         shutil.copytree(REPO / "src/wsol" / folder, tmp_path / "src/wsol" / folder)
     (tmp_path / "src/wsol/methods/newcomer.py").write_text('"""New."""\n')
-    monkeypatch.setattr(scale, "__file__", str(tmp_path / "src/wsol/config/scale.py"))
+    monkeypatch.setattr(method_files, "__file__", str(tmp_path / "src/wsol/config/method.py"))
     forget()
     assert available_methods() == sorted([*known, "newcomer"])
     after = {path: canonical_json(settings_of(path)) for path in before}

@@ -12,8 +12,11 @@ import pytest
 import yaml
 
 from wsol.config import paths
+from wsol.config.dataset import load_dataset
+from wsol.config.method import load_method
+from wsol.config.names import all_scales
 from wsol.config.paths import Cell
-from wsol.config.scale import all_scales, load_config, load_dataset, load_method, load_scale
+from wsol.config.scale import load_config, load_scale
 from wsol.errors import ParameterError
 
 REPO = Path(__file__).resolve().parents[2]

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from wsol.config.method import load_method
+from wsol.config.names import available_methods
 from wsol.config.resolve import ExpectedTexts, hyperparameters, settings_of, train_settings
-from wsol.config.scale import available_methods, load_method, load_scale
+from wsol.config.scale import load_scale
 from wsol.config.search import draw_settings, proxy_source, ranges_of, search_settings
 from wsol.config.searched import searched_path
 from wsol.errors import ParameterError

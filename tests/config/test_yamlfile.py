@@ -67,6 +67,7 @@ def parameter_files() -> list[tuple[str, str]]:
     listed = [("config.yaml", "config")]
     for folder, schema in SCHEMA_OF_FOLDER.items():
         listed += [(path.relative_to(PARAMS).as_posix(), schema) for path in sorted((PARAMS / folder).glob("*.yaml"))]
+    listed += [(path.relative_to(PARAMS).as_posix(), "searched") for path in sorted(PARAMS.glob("searched/*/*.yaml"))]
     for path in sorted((PARAMS / "papers").glob("*/*.yaml")):
         if path.stem not in OWN_CHECKS:
             schema = SCHEMA_OF_PAPER_FILE.get(path.stem, "table")

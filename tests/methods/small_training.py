@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from wsol.attribution import attribute
+from wsol.config.names import all_scales
 from wsol.config.resolve import hyperparameters
-from wsol.config.scale import all_scales, load_scale
+from wsol.config.scale import load_scale
 from wsol.methods import load
 from wsol.methods.base import TrainingMethod
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import wsol.models.adl
-from wsol.config.scale import load_method
+from wsol.config.method import load_method
 from wsol.errors import ParameterError
 from wsol.methods import load
 from wsol.methods.adl import Method

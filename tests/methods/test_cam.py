@@ -79,7 +79,7 @@ def test_pretrained_weights_lie_below_the_raw_data(tmp_path: Path, monkeypatch: 
 
 
 def test_every_method_with_parameters_has_code_that_the_loop_can_call() -> None:
-    from wsol.config.scale import load_method
+    from wsol.config.method import load_method
     from wsol.models.registry import head_names
 
     assert "cam" in head_names()

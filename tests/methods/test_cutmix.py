@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from wsol.config.scale import load_method
+from wsol.config.method import load_method
 from wsol.errors import ParameterError
 from wsol.methods.cutmix import Box, Method, draw_box, draw_share, mixed_loss, paste, visible_share
 

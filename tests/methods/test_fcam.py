@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from wsol.attribution import attribute, score_maps
+from wsol.config.method import load_method
+from wsol.config.names import all_scales, available_methods
 from wsol.config.resolve import hyperparameters
-from wsol.config.scale import all_scales, available_methods, load_method, load_scale
+from wsol.config.scale import load_scale
 from wsol.errors import ParameterError
 from wsol.losses.partial_cross_entropy import partial_cross_entropy
 from wsol.losses.sampling_regions import draw_labels, sampling_regions

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from wsol.config.scale import load_method
+from wsol.config.method import load_method
 from wsol.errors import ParameterError
 from wsol.methods.has import Method, hide_cells, patch_pixels
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from wsol.config.names import all_scales
 from wsol.config.paths import parameters_path
 from wsol.config.resolve import settings_of
-from wsol.config.scale import all_scales, load_scale
+from wsol.config.scale import load_scale
 from wsol.config.timing import timed_backbones, timing_settings
 from wsol.errors import ParameterError
 from wsol.timing.maps import full_size, time_maps

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from wsol.config import paths
-from wsol.config.scale import load_method, load_scale
+from wsol.config.method import load_method
+from wsol.config.scale import load_scale
 from wsol.reports.catalogue import table_specs
 from wsol.testing.parameters import forget
 from wsol.workflow import inputs

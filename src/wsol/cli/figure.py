@@ -8,8 +8,9 @@ from typing import Any
 
 from wsol.cli.common import archive_input
 from wsol.cli.entry import enter
+from wsol.config.dataset import load_dataset
+from wsol.config.method import load_method
 from wsol.config.roots import picture_roots
-from wsol.config.scale import load_dataset, load_method
 from wsol.errors import DataError
 from wsol.files import read_json, write_json
 from wsol.provenance.job import Job

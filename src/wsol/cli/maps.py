@@ -10,9 +10,9 @@ import numpy as np
 
 from wsol.cli.common import add_device, archive_input, environment_input
 from wsol.cli.entry import enter
+from wsol.config.method import load_method
 from wsol.config.paths import NO_BACKBONE, Cell
 from wsol.config.roots import image_free_map_roots, map_roots
-from wsol.config.scale import load_method
 from wsol.errors import DataError
 from wsol.files import load_metadata, read_json
 from wsol.progress import ProgressFile

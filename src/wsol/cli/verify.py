@@ -50,7 +50,7 @@ def _verify(options: argparse.Namespace) -> Report:
 
 def _reports_of(scale: str) -> list[Path]:
     """What lies in reports/, but for the folders of other scales."""
-    from wsol.config.scale import all_scales
+    from wsol.config.names import all_scales
 
     others = set(all_scales()) - {scale}
     return sorted(path for path in Path("reports").glob("*") if path.name not in others)

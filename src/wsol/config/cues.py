@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from wsol.config.scale import load_dataset, load_scale
+from wsol.config.dataset import load_dataset
+from wsol.config.scale import load_scale
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
 
@@ -15,7 +16,7 @@ DEFINITION = PARAMS / "papers" / "calm" / "cues.yaml"
 @functools.cache
 def load_cues() -> dict[str, Any]:
     """params/papers/calm/cues.yaml, checked; `published` of a row by the name of its group. Raises ParameterError."""
-    from wsol.config.scale import all_scales
+    from wsol.config.names import all_scales
 
     definition = _with_text_keys(DEFINITION)
     names = [(row["method"], row["attribution"]) for row in definition["rows"]]

@@ -6,8 +6,10 @@ from typing import Any
 
 from wsol.config.curve_lines import OF_MASKS, SEARCHES
 from wsol.config.curve_specs import curve_specs
+from wsol.config.dataset import load_dataset
 from wsol.config.figures import main_backbone
-from wsol.config.scale import Scale, load_dataset, load_method, load_scale
+from wsol.config.method import load_method
+from wsol.config.scale import Scale, load_scale
 from wsol.errors import ParameterError
 
 

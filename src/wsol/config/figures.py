@@ -6,8 +6,10 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from wsol.config.dataset import load_dataset
+from wsol.config.method import load_method
 from wsol.config.paths import Cell
-from wsol.config.scale import Scale, load_dataset, load_method, load_scale
+from wsol.config.scale import Scale, load_scale
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
 

@@ -17,9 +17,12 @@ from typing import Any
 from wsol.config import paths
 from wsol.config.cues import cue_settings
 from wsol.config.curve_figures import curve_settings
+from wsol.config.dataset import load_dataset, load_metric
 from wsol.config.figures import figure_settings
 from wsol.config.initial import source_cell
-from wsol.config.scale import all_scales, load_dataset, load_method, load_metric, load_scale
+from wsol.config.method import load_method
+from wsol.config.names import all_scales
+from wsol.config.scale import load_scale
 from wsol.config.searched import searched_layer
 from wsol.config.timing import timing_settings
 from wsol.config.yamlfile import PARAMS, check, load_yaml

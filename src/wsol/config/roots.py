@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wsol.config.cues import cue_module
-from wsol.config.scale import load_dataset, load_method
+from wsol.config.dataset import load_dataset
+from wsol.config.method import load_method
 from wsol.config.timing import timing_settings
 
 

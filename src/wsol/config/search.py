@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from wsol.config.dataset import load_dataset
 from wsol.config.initial import classifier_cell, source_cell
+from wsol.config.method import load_method
 from wsol.config.resolve import data_settings, hyperparameters, train_settings
-from wsol.config.scale import load_dataset, load_method, load_scale
+from wsol.config.scale import load_scale
 from wsol.config.yamlfile import check
 from wsol.data.images import RAW_PREFIX
 from wsol.errors import ParameterError

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wsol.config.scale import all_scales, load_method, load_scale
+from wsol.config.method import load_method
+from wsol.config.names import all_scales
+from wsol.config.scale import load_scale
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
 

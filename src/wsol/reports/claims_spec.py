@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.config.curve_specs import curve_specs
-from wsol.config.scale import all_scales, available_methods
+from wsol.config.names import all_scales, available_methods
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
 from wsol.reports.catalogue import table_specs

@@ -12,9 +12,11 @@ from typing import Any
 
 from wsol.config import paths, roots
 from wsol.config.cues import load_cues
+from wsol.config.dataset import load_dataset
 from wsol.config.initial import classifier_cell, weights_path
+from wsol.config.method import load_method
 from wsol.config.resolve import environment_file, parameter_file, train_settings
-from wsol.config.scale import load_dataset, load_method, load_scale
+from wsol.config.scale import load_scale
 from wsol.config.search import number_of_draws, proxy_source, search_folder
 from wsol.config.timing import definition_files, timed_backbones
 from wsol.config.yamlfile import load_yaml

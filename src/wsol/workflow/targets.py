@@ -8,8 +8,9 @@ from wsol.config import paths
 from wsol.config.cues import load_cues
 from wsol.config.curve_figures import curves_of
 from wsol.config.figures import NEEDS, figure_cells, figure_settings, figures_of
+from wsol.config.method import load_method
 from wsol.config.paths import EVALUATED_SPLITS, SPLITS, Cell
-from wsol.config.scale import load_method, load_scale
+from wsol.config.scale import load_scale
 from wsol.config.search import search_folder
 from wsol.config.timing import timed_backbones
 from wsol.reports.catalogue import table_specs

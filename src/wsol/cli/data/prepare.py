@@ -9,8 +9,8 @@ from pathlib import Path
 
 from wsol.cli.data import cell_of, common_inputs
 from wsol.cli.entry import enter
+from wsol.config.dataset import load_dataset
 from wsol.config.roots import manifest_roots
-from wsol.config.scale import load_dataset
 from wsol.files import read_json
 from wsol.progress import ProgressFile
 from wsol.provenance.job import Job

@@ -1,0 +1,53 @@
+"""What the project adopted from its searches: it is used, it is what the table of draws says, and twins agree."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsol.config.resolve import train_settings
+from wsol.config.scale import load_scale
+from wsol.config.search import own_values
+from wsol.config.searched import draws_path
+from wsol.config.yamlfile import PARAMS, load_yaml
+
+ADOPTED = sorted(PARAMS.glob("searched/*/*.yaml"))
+
+
+def cell_of(path: Path) -> tuple[str, str, str, str]:
+    cell = load_yaml(path, "searched")["cell"]
+    return cell["scale"], cell["dataset"], cell["backbone"], cell["method"]
+
+
+def values_of(path: Path) -> dict[str, Any]:
+    found = load_yaml(path, "searched")["set"]
+    options = {f"options.{name}": value for name, value in found.get("options", {}).items()}
+    return {name: value for name, value in found.items() if name != "options"} | options
+
+
+@pytest.mark.parametrize("path", ADOPTED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_training_of_a_cell_that_exists_has_the_values(path: Path) -> None:
+    scale, dataset, backbone, method = cell_of(path)
+    assert (dataset, backbone) in {(cell.dataset, cell.backbone) for cell in load_scale(scale).cells(method)}
+    values = values_of(path)
+    assert own_values(train_settings(scale, dataset, backbone, method)["hyperparameters"], list(values)) == values
+
+
+@pytest.mark.parametrize("path", sorted(PARAMS.glob("searched/*/*.draws.csv")), ids=lambda path: path.stem)
+def test_the_values_are_those_of_a_draw_that_ended(path: Path) -> None:
+    values = values_of(path.with_name(path.name.replace(".draws.csv", ".yaml")))
+    with path.open(newline="", encoding="utf-8") as stream:
+        draws = [line for line in csv.DictReader(stream) if line["status"] == "finished"]
+    assert sum(all(float(draw[name]) == value for name, value in values.items()) for draw in draws) == 1
+
+
+@pytest.mark.parametrize("path", [path for path in ADOPTED if not draws_path(*cell_of(path)).exists()], ids=str)
+def test_values_without_draws_are_those_of_the_scale_that_was_searched(path: Path) -> None:
+    _, *cell = cell_of(path)
+    source = str(load_yaml(path, "searched")["source"])
+    searched = [name.parent.name for name in PARAMS.glob(f"searched/*/{'.'.join(cell)}.draws.csv")]
+    origin = next(name for name in searched if f"searched at scale {name}" in source)
+    assert values_of(PARAMS / "searched" / origin / path.name) == values_of(path)
