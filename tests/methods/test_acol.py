@@ -109,7 +109,7 @@ def test_published_settings_and_the_others() -> None:
         assert (chosen["learning_rate"], chosen["options"]["erase_threshold"]) == (rate, threshold)
         assert (chosen["epochs"], chosen["decay_every_epochs"]) == (50, 15)
         load("acol").Method(chosen["options"])
-    for scale, dataset in (("paper", "ILSVRC"), ("paper", "OpenImages30k"), ("small", "synthbirds")):
+    for scale, dataset in (("paper", "ILSVRC"), ("paper", "OpenImages30k"), ("full", "synthbirds")):
         chosen = hyperparameters("acol", scale, dataset, "resnet50")
         assert chosen["options"] == OPTIONS
         assert np.isclose(chosen["learning_rate"], hyperparameters("cam", scale, dataset, "resnet50")["learning_rate"])

@@ -165,7 +165,7 @@ def test_published_settings_and_the_others() -> None:
         chosen = hyperparameters("spg", "paper", "CUB", backbone)
         assert (chosen["learning_rate"], [chosen["options"][name] for name in order]) == (rate, thresholds)
         load("spg").Method(chosen["options"])
-    for scale, dataset in (("paper", "ILSVRC"), ("paper", "OpenImages30k"), ("small", "synthbirds")):
+    for scale, dataset in (("paper", "ILSVRC"), ("paper", "OpenImages30k"), ("full", "synthbirds")):
         assert hyperparameters("spg", scale, dataset, "resnet50")["options"] == OPTIONS
 
 
