@@ -57,7 +57,7 @@ def test_what_a_figure_of_draws_needs_is_searched_and_what_is_adopted_trains_its
     assert spoilt.verify()["problems"] == []
     assert spoilt.plan("reports/tableB.csv").jobs == set(), "a search that nobody adopted changes no table"
 
-    spoilt.wsol("search", "adopt", "smoke", "synthbirds", "resnet50", "cam")
+    spoilt.wsol("search.adopt", "smoke", "synthbirds", "resnet50", "cam")
     adopted = root / "params/searched/smoke/synthbirds.resnet50.cam.yaml"
     # Whichever of the two was chosen, the user may have another mind; so the plan does not hang on the outcome.
     rewrite(adopted, lambda content: content["set"].update(learning_rate=0.0123))
