@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from wsol.config.dataset import load_dataset
+from wsol.config.names import all_scales
 from wsol.config.scale import load_scale
 from wsol.config.yamlfile import PARAMS, load_yaml
 from wsol.errors import ParameterError
@@ -16,8 +17,6 @@ DEFINITION = PARAMS / "papers" / "calm" / "cues.yaml"
 @functools.cache
 def load_cues() -> dict[str, Any]:
     """params/papers/calm/cues.yaml, checked; `published` of a row by the name of its group. Raises ParameterError."""
-    from wsol.config.names import all_scales
-
     definition = _with_text_keys(DEFINITION)
     names = [(row["method"], row["attribution"]) for row in definition["rows"]]
     twice = sorted({name for name in names if names.count(name) > 1})
