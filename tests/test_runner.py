@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -429,3 +430,42 @@ def test_the_line_shows_jobs_notes_and_the_estimate(checkout: Path, clock: Clock
 def test_all_cores_are_those_that_this_process_may_use() -> None:
     assert runner._core_count("all") == len(os.sched_getaffinity(0))
     assert runner._core_count("3") == 3
+
+
+def test_jobs_find_device_run_and_allocator_in_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WSOL_DEVICE", "WSOL_PARENT", "GLIBC_TUNABLES"):
+        monkeypatch.setenv(name, "")  # so that what is set below is taken back
+        monkeypatch.delenv(name)
+    runner.hand_to_jobs("cpu")
+    assert (os.environ["WSOL_DEVICE"], os.environ["WSOL_PARENT"]) == ("cpu", str(os.getpid()))
+    assert os.environ["GLIBC_TUNABLES"] == runner.ALLOCATOR
+
+
+def test_who_set_the_allocator_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WSOL_DEVICE", "WSOL_PARENT"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
+    runner.hand_to_jobs("cpu")
+    assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.check=1"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's; set them on Linux")
+def test_freed_blocks_are_kept_with_the_allocator_of_jobs() -> None:
+    # 64 MiB is above the largest threshold to which glibc goes by itself
+    again = """
+import resource
+def fill_often():
+    for _ in range(20):
+        b"x" * 2**26
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(-fill_often() + fill_often())
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+
+    def page_faults(**settings: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", again], env=environment | settings, capture_output=True, check=True
+        )
+        return int(done.stdout)
+
+    assert page_faults(GLIBC_TUNABLES=runner.ALLOCATOR) < page_faults() / 10

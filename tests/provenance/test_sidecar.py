@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -131,3 +133,20 @@ def test_producer_is_found_beside_above_and_elsewhere_in_the_scale(checkout: Pat
     assert {artefact: sidecars.producer(artefact) for artefact in artefacts} == artefacts
     assert sidecars.producer("results/demo/scores/x/s0/other.json") is None
     assert sidecars.producer("raw:CUB/images.zip") is None
+
+
+def test_a_scale_is_searched_once_however_many_files_nothing_explains(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_record("results/demo/scores/x/cam.prov.json", make_record({"results/demo/scores/x/cam.json": "5" * 64}))
+    walked: list[Path] = []
+    walk = os.walk
+
+    def counted(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        walked.append(folder)
+        return walk(folder)
+
+    monkeypatch.setattr(os, "walk", counted)
+    sidecars = Sidecars(checkout)
+    assert [sidecars.producer(f"results/demo/params/{number}.json") for number in range(5)] == [None] * 5
+    assert walked == [checkout / "results" / "demo"]

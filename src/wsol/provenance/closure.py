@@ -23,6 +23,8 @@ OBSERVERS = {
 }
 """Packages and modules where the walk stops, with the reason why an edit there cannot change a job's bytes."""
 
+_OWN_ROOT = Path(__file__).resolve().parents[2]
+
 
 @dataclass(frozen=True)
 class _Import:
@@ -81,7 +83,7 @@ def code_file(path: str, package_root: str | os.PathLike[str] | None = None) -> 
 
 
 def _package_root(package_root: str | os.PathLike[str] | None) -> Path:
-    return Path(__file__).resolve().parents[2] if package_root is None else Path(package_root).resolve()
+    return _OWN_ROOT if package_root is None else Path(package_root).resolve()
 
 
 def _walk(modules: Iterable[str], root: Path, observers: Collection[str]) -> _Closure:

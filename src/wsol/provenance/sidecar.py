@@ -110,9 +110,13 @@ class Sidecars:
         self.broken: dict[str, str] = {}
         self.claims: dict[str, list[str]] = {}
         self._searched: set[Path] = set()
+        self._walked: set[Path] = set()
 
     def add_tree(self, folder: Path) -> None:
-        """Read every sidecar below `folder`."""
+        """Read every sidecar below `folder`, once."""
+        if folder in self._walked:
+            return
+        self._walked.add(folder)
         for current, folders, _ in os.walk(folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             self._add_folder(Path(current))
