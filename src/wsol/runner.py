@@ -23,9 +23,9 @@ LOCK = Path(".snakemake/wsol.lock")
 FIRST_GUESS: defaultdict[str, float] = defaultdict(
     lambda: 3.0, train_model=30.0, train_draw=30.0, render_images=15.0, score_maps=5.0
 )
-# glibc gives a large block back to the system when it is freed, and every tensor of the next step is paged in anew. Where
-# it keeps them the slim networks save a tenth of a step, and no number differs by a bit (benchmarks/allocator.py). One of
-# the two alone would do harm: it ends glibc's own adjustment of both.
+# glibc gives a large block back to the system when it is freed, and every tensor of the next step is paged in anew.
+# Where it keeps them a step takes a tenth less, and no number differs by a bit (benchmarks/allocator.py). One of the
+# two alone would do harm: it ends glibc's own adjustment of both.
 ALLOCATOR = f"glibc.malloc.mmap_threshold={2**30}:glibc.malloc.trim_threshold={2**31}"
 
 _RULE = re.compile(r"^(?:local)?rule (\w+):")
