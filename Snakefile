@@ -31,6 +31,10 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/curves.smk"
 
 
+onstart:
+    start_server()
+
+
 onsuccess:
     shell("python -m wsol.cli.track sync --quiet || true")
 

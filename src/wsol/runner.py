@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import re
@@ -15,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from wsol.lineage import die_with_parent
 
 LOG = Path("logs/run.log")
 PROGRESS = Path("scratch/progress")
@@ -131,7 +132,7 @@ def run_workflow(arguments: Sequence[str], *, cores: str = "all", quiet: bool = 
                 stderr=subprocess.STDOUT,
                 text=True,
                 env=environment,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
             try:
                 _follow(process, log, _core_count(cores), quiet)
@@ -266,12 +267,6 @@ def hand_to_jobs(device: str) -> None:
     os.environ["WSOL_DEVICE"] = device
     os.environ["WSOL_PARENT"] = str(os.getpid())
     os.environ.setdefault("GLIBC_TUNABLES", ALLOCATOR)
-
-
-def _die_with_parent() -> None:
-    """In the child, before it becomes Snakemake: be killed when the parent is (Linux: PR_SET_PDEATHSIG = 1)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _snakemake() -> list[str]:

@@ -12,6 +12,7 @@ from wsol.locations import raw_data_root
 from wsol.reports.catalogue import table_specs
 from wsol.reports.claims_spec import claims_files
 from wsol.runner import hand_to_jobs
+from wsol.warm.launch import start as start_server
 from wsol.workflow import inputs
 from wsol.workflow.targets import Targets
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wsol.errors import WsolError
+from wsol.warm.client import hand_over
 
 NOT_VERBS = {"common", "entry"}
 
@@ -40,7 +41,9 @@ def verb_names() -> list[str]:
 
 
 def enter(verb: Callable[[list[str]], int], arguments: list[str] | None = None) -> NoReturn:
-    """Run a verb's `main` and exit with its code."""
+    """Run a verb's `main` and exit with its code, in a child of the run's server where there is one (`wsol.warm`)."""
+    if arguments is None:
+        hand_over()
     _end_with_parent()
     try:
         raise SystemExit(verb(sys.argv[1:] if arguments is None else arguments))
