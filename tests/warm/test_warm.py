@@ -208,6 +208,15 @@ def test_server_and_children_end_with_the_run(run: Run, number: int) -> None:
         assert not Path(path).parent.exists()
 
 
+def test_a_server_whose_run_died_before_it_could_notice_ends_at_once(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as run:
+        pass
+    path = tmp_path / "folder" / "jobs"
+    path.parent.mkdir()
+    done = subprocess.run([sys.executable, "-m", "wsol.warm.server", str(path), str(run.pid)], timeout=20)
+    assert done.returncode == 0 and not path.parent.exists()
+
+
 def test_a_user_can_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSOL_WARM", "0")
     assert launch.start() is None

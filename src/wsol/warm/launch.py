@@ -29,7 +29,7 @@ def start() -> subprocess.Popen[bytes] | None:
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "wsol.warm.server", str(path)],
+            [sys.executable, "-m", "wsol.warm.server", str(path), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

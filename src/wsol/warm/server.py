@@ -1,6 +1,7 @@
-"""The server's side: `python -m wsol.warm.server SOCKET` imports what jobs need, and forks a child for every job.
+"""The server's side: `python -m wsol.warm.server SOCKET RUN` imports what jobs need, and forks a child for every job.
 
-It imports nothing before its third job: a run of two is over sooner without.
+RUN is the process that started it, and with which it ends. It imports nothing before its third job: a run of two is
+over sooner without.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Server:
             # From here the job is the child's: were it begun before the client knew, a lost answer would do it twice.
             connection.sendall(protocol.ACCEPTED)
             connection.settimeout(None)
-            child = multiprocessing.get_context("fork").Process(target=self._work, args=(request, streams, connection))
+            child = multiprocessing.get_context("fork").Process(
+                target=self._work, args=(request, streams, connection, os.getpid())
+            )
             child.start()
         except (OSError, ValueError, protocol.GoneError):
             connection.close()
@@ -133,9 +136,11 @@ class Server:
         job.child.close()
         self._jobs.remove(job)
 
-    def _work(self, request: dict[str, Any], streams: list[int], connection: socket.socket) -> None:
+    def _work(self, request: dict[str, Any], streams: list[int], connection: socket.socket, server: int) -> None:
         """In the child: become the process that the job would have been, and run its module."""
         die_with_parent()
+        if os.getppid() != server:
+            os._exit(1)
         self._events.close()
         for other in (self._listening, connection, *(job.connection for job in self._jobs)):
             other.close()
@@ -165,7 +170,8 @@ def _import_ahead() -> bool:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]).parent
+    path, run = sys.argv[1:]
+    folder = Path(path).parent
 
     def leave(*_: Any) -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -175,7 +181,9 @@ def main() -> None:
     # Ctrl-C is for the jobs, which pass it on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(signal.SIGTERM)
-    Server(sys.argv[1]).serve()
+    if os.getppid() != int(run):  # it was killed before this process could ask to be told
+        leave()
+    Server(path).serve()
 
 
 if __name__ == "__main__":
