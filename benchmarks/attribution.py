@@ -68,7 +68,8 @@ def main() -> int:
         for batch in options.batches:
             gradient_family(report, options, peers, name, model, layer, batch)
         if not options.without_score:
-            score_family(report, options, peers, name, model, layer)
+            chosen = model.get_submodule(options.score_layer) if options.score_layer else layer
+            score_family(report, options, peers, name, model, chosen)
     return report.finish(options.out)
 
 
@@ -81,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--batches", nargs="+", type=int, help="batch sizes (8 64)")
     result.add_argument("--size", type=int, help="side of the images in pixels (224)")
     result.add_argument("--score-size", type=int, help="the same for Score-CAM, one image (224)")
+    result.add_argument(
+        "--score-layer", help="another layer for Score-CAM: fewer channels are fewer passes, as dear each"
+    )
     result.add_argument("--without-score", action="store_true", help="leave Score-CAM out")
     result.add_argument("--classes", type=int, default=1000, help="classes (1000)")
     result.add_argument("--repeats", type=int, help="rounds to take the median of (7)")

@@ -156,6 +156,11 @@ def test_an_image_without_any_activation_has_an_empty_map() -> None:
         assert found.shape == (3, CLASSES, 6, 6) and not found.any()
 
 
+def test_large_images_go_through_the_network_a_few_at_a_time() -> None:
+    sides = {1: 32, 64: 32, 112: 32, 224: 8, 448: 2, 1000: 1}
+    assert {side: masking.at_once(torch.empty(1, 3, side, side, device="meta")) for side in sides} == sides
+
+
 @pytest.mark.parametrize(("name", "options"), FAMILY)
 def test_batches_chunks_and_classes_do_not_meet(name: str, options: dict[str, Any]) -> None:
     model, images = network(), some_images()

@@ -93,7 +93,7 @@ def explain(
 ) -> tuple[list[Tensor], Tensor]:
     """Maps of each layer, (B, h, w) for targets (B,) and (B, T, h, w) for (B, T) or None (all), and scores (B, K).
 
-    chunk: masked images a forward pass, 32 on a CPU and 256 on a GPU.
+    chunk: masked images a forward pass; None for 256 on a GPU, and for `at_once` of them on a CPU.
     """
     if chunk is not None and chunk < 1:
         raise ParameterError(f"chunk {chunk} is not a positive number of images")
@@ -103,7 +103,7 @@ def explain(
         scores = capture.forward(lambda: model(pixels))
         activations = [at_least_float(activation) for activation in capture.activations]
     chosen = checked_targets(targets, scores.shape, scores.device)
-    size = chunk or (32 if images.device.type == "cpu" else 256)
+    size = chunk or (at_once(images) if images.device.type == "cpu" else 256)
     with passing(model, images.device):
         passes = copies.steps * len(pixels) * sum(activation.shape[1] for activation in activations)
         scorer = Scorer(for_many_passes(model, pixels, passes), pixels, recipe.score, size)
@@ -119,6 +119,15 @@ def explain(
             whole = torch.stack(maps)
             found.append(whole[:, 0] if is_single(targets) else whole)
     return found, scores
+
+
+def at_once(images: Tensor) -> int:
+    """Images (B, 3, H, W) to a forward pass on a CPU, 1 to 32: as many as have the pixels of eight of 224 px.
+
+    More of large ones no longer fit its caches (ResNet50 took a sixth longer with 32 at 224 px), fewer of small ones do
+    not repay the start of each layer.
+    """
+    return max(1, min(32, 8 * 224**2 // (images.shape[2] * images.shape[3])))
 
 
 class Scorer:
