@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from wsol.cli import entry
 from wsol.cli.common import archive_input, environment_input
 from wsol.cli.entry import enter, main, verb_names
 from wsol.errors import DataError, ParameterError
@@ -148,18 +147,6 @@ def test_a_job_whose_run_is_gone_does_not_begin(tmp_path: Path, monkeypatch: pyt
     done = python("-c", JOB, WSOL_PARENT=str(run.pid))
     assert done.returncode != 0 and "Traceback" not in done.stderr and "gone" in done.stderr
     assert not Path("started").exists()
-
-
-def test_births_tell_processes_apart() -> None:
-    own = entry._birth(str(os.getpid()))
-    assert own is not None and own == entry._birth(str(os.getpid())) == entry._birth("self")
-    with subprocess.Popen(["sleep", "60"]) as other:
-        assert entry._birth(str(other.pid)) != own or other.pid != os.getpid()
-        other.kill()
-        deadline = time.monotonic() + 5
-        while entry._birth(str(other.pid)) is not None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert entry._birth(str(other.pid)) is None, "a zombie is dead"
 
 
 def test_environment_lies_beside_the_resolved_settings() -> None:

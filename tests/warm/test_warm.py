@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from wsol.warm import launch
-from wsol.warm.server import JOBS_WITHOUT
+from wsol.warm.server import JOBS_WITHOUT, READY
 
 pytestmark = [
     pytest.mark.system,
@@ -113,7 +113,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subproces
         process.terminate()
         process.wait(10)
         assert not Path(path).parent.exists(), "it takes its folder along"
-        assert Path(launch.LOG).read_text() == ""
+        assert Path(launch.LOG).read_text() == f"{READY}\n"
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from wsol.warm import launch
+from wsol.warm.server import READY
+
 pytestmark = pytest.mark.system
 
 DATASETS = {"synthbirds", "synthobjects", "synthnet"}
@@ -80,6 +83,10 @@ def test_a_second_run_has_nothing_to_do(built: Any) -> None:
     assert built.plan().jobs == set()
     assert "up to date" in built.build().stdout
     assert built.digests() == before
+
+
+def test_the_jobs_forked_from_a_process_that_has_torch(built: Any) -> None:
+    assert (built.root / launch.LOG).read_text() == f"{READY}\n"
 
 
 def test_every_job_left_a_log_and_a_benchmark(built: Any) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from wsol.errors import WsolError
+from wsol.lineage import end_with_run
 from wsol.warm.client import hand_over
 
 NOT_VERBS = {"common", "entry"}
@@ -44,7 +42,7 @@ def enter(verb: Callable[[list[str]], int], arguments: list[str] | None = None) 
     """Run a verb's `main` and exit with its code, in a child of the run's server where there is one (`wsol.warm`)."""
     if arguments is None:
         hand_over()
-    _end_with_parent()
+    end_with_run()
     try:
         raise SystemExit(verb(sys.argv[1:] if arguments is None else arguments))
     except WsolError as error:
@@ -54,31 +52,3 @@ def enter(verb: Callable[[list[str]], int], arguments: list[str] | None = None) 
         # Whoever read the output is gone (`wsol trace … | head`); closing stderr keeps Python from complaining.
         sys.stderr.close()
         raise SystemExit(1) from None
-
-
-def _end_with_parent() -> None:
-    """Under a workflow run, end within a second of its death: a killed run must leave nobody writing."""
-    parent = os.environ.get("WSOL_PARENT")
-    if not parent:
-        return
-    born = _birth(parent)
-    if born is None:
-        if _birth("self") is None:
-            return  # no /proc on this system: no way to tell
-        raise SystemExit("wsol: the workflow run that started this job is gone")
-
-    def watch() -> None:
-        while _birth(parent) == born:
-            time.sleep(0.5)
-        os._exit(130)
-
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
-
-
-def _birth(pid: str) -> str | None:
-    """Start time of a live process in clock ticks since boot (Linux); None if there is no such process."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]

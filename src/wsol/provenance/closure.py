@@ -20,6 +20,7 @@ OBSERVERS = {
     "wsol.progress": "prints how far a job has come",
     "wsol.config.roots": "names the code of every layer, for the workflow and for the sidecar",
     "wsol.cli.entry": "starts every verb and prints its errors",
+    "wsol.lineage": "ends a job whose run is gone",
     "wsol.warm": "chooses the process in which a verb does its work",
 }
 """Packages and modules where the walk stops, with the reason why an edit there cannot change a job's bytes."""

@@ -40,6 +40,7 @@ AHEAD = (
     "safetensors.numpy",
 )
 JOBS_WITHOUT = 2
+READY = "imported ahead; jobs fork from this process"
 GRACE = 10.0
 """Seconds between asking the child of a vanished job to end and making it."""
 
@@ -162,11 +163,13 @@ class Server:
 
 
 def _import_ahead() -> bool:
-    """False where a thread is at work afterwards: a fork would leave it out, with whatever it holds."""
+    """False where another thread is at work afterwards: a fork would leave it out, with whatever it holds."""
     for module in AHEAD:
         importlib.import_module(module)
-    tasks = Path("/proc/self/task")
-    return not tasks.exists() or len(list(tasks.iterdir())) == 1
+    names = sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
+    alone = len(names) == 1
+    print(READY if alone else f"jobs start by themselves, for the imports left threads: {', '.join(names)}", flush=True)
+    return alone
 
 
 def main() -> None:
