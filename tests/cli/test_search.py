@@ -169,6 +169,40 @@ def test_from_draws_to_the_settings_of_the_training(checkout: Path, capsys: pyte
     text = Path("params/searched/mini/synthbirds.resnet50.has.yaml").read_bytes()
     assert adopt.main(list(CELL)) == 0
     assert Path("params/searched/mini/synthbirds.resnet50.has.yaml").read_bytes() == text
+    Path("params/searched/mini/synthbirds.resnet50.has.yaml").unlink()
+    shutil.rmtree("results")
+    assert search(["adopt", "--recorded", *CELL]) == 0
+    assert Path("params/searched/mini/synthbirds.resnet50.has.yaml").read_bytes() == text, "the record says as much"
+
+
+def test_a_record_adopts_nothing_and_is_chosen_from_by_the_rule_of_the_day(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = ((75.0, 29.0), (55.0, 90.0))
+    for number, (localisation, accuracy) in enumerate(outcomes):
+        values = read_json(Path(resolve.parameter_file("mini", "search", *CELL[1:], f"d0{number}")))["search"]["values"]
+        found = {"draw": number, "status": "finished", "epoch": 2, "localisation": localisation, "accuracy": accuracy}
+        write_json(FOLDER / f"d0{number}/trial.json", {**found, "values": values, "reason": ""})
+    assert choose.main(choose_arguments(2)) == 0
+    before = train_settings(*CELL)["hyperparameters"]
+    assert search(["record", *CELL]) == 0
+    assert "wsol search adopt --recorded mini synthbirds resnet50 has" in capsys.readouterr().out
+    forget()
+    assert train_settings(*CELL)["hyperparameters"] == before
+    shutil.rmtree("results")
+    path = Path("params/searched/mini/synthbirds.resnet50.has.yaml")
+    for share, draw_number in ((None, 0), (0.9, 1)):
+        rescale(draws=2, epochs=2, least_accuracy=share)
+        assert adopt.main([*CELL, "--recorded"]) == 0
+        assert f"draw {draw_number} of 0 to 1" in yaml.safe_load(path.read_text())["source"]
+    for changed, said in (
+        ({"draws": 3, "epochs": 2}, "has 2 draws, and the search has draws 0 to 2"),
+        ({"draws": 2, "epochs": 3}, "its draws have 2 epochs, and would have 3 today; search again: snakemake"),
+        ({"draws": 2, "epochs": 2, "seed": 1}, "draw 0 tried .*, and would try"),
+    ):
+        rescale(**changed)
+        with pytest.raises(DataError, match=rf"params/searched/mini/.*draws\.csv: .*{said}"):
+            adopt.main([*CELL, "--recorded"])
 
 
 def test_a_killed_draw_goes_on_and_ends_in_the_same_bytes(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +375,13 @@ def test_another_scale_has_the_values_only_if_it_trains_the_same(checkout: Path)
 def test_there_must_be_something_to_adopt(checkout: Path) -> None:
     with pytest.raises(DataError, match=r"chosen\.json: no such file; search first: snakemake .*has/draws\.csv"):
         adopt.main(list(CELL))
+    with pytest.raises(
+        DataError, match=r"searched/mini/.*draws\.csv: no such file; .* not recorded \(wsol search record\)"
+    ):
+        adopt.main([*CELL, "--recorded"])
+    with pytest.raises(DataError, match=r"draws\.csv: no such file; search first: snakemake .*has/draws\.csv"):
+        search(["record", *CELL])
     with pytest.raises(ParameterError, match="nothing to search"):
         adopt.main([*CELL[:3], "center"])
-    with pytest.raises(ParameterError, match="no verb 'adapt'; there is draw, choose, adopt"):
+    with pytest.raises(ParameterError, match="no verb 'adapt'; there is draw, choose, record, adopt"):
         search(["adapt"])

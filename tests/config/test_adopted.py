@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from wsol.cli.search.adopt import parameter_file, read_recorded
 from wsol.config.resolve import train_settings
 from wsol.config.scale import load_scale
 from wsol.config.search import own_values
-from wsol.config.searched import draws_path
+from wsol.config.searched import draws_path, searched_path
 from wsol.config.yamlfile import PARAMS, load_yaml
 
 ADOPTED = sorted(PARAMS.glob("searched/*/*.yaml"))
@@ -36,10 +37,10 @@ def test_the_training_of_a_cell_that_exists_has_the_values(path: Path) -> None:
     assert own_values(train_settings(scale, dataset, backbone, method)["hyperparameters"], list(values)) == values
 
 
-@pytest.mark.parametrize("path", sorted(PARAMS.glob("searched/*/*.draws.csv")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in ADOPTED if draws_path(*cell_of(path)).exists()], ids=str)
 def test_the_values_are_those_of_the_draw_that_the_rule_of_the_scale_chooses(path: Path) -> None:
-    values = values_of(path.with_name(path.name.replace(".draws.csv", ".yaml")))
-    with path.open(newline="", encoding="utf-8") as stream:
+    values = values_of(path)
+    with draws_path(*cell_of(path)).open(newline="", encoding="utf-8") as stream:
         draws = [line for line in csv.DictReader(stream) if line["status"] == "finished"]
     share = load_scale(path.parent.name).settings["search"]["least_accuracy"]
     floor = share * max(float(draw["val_accuracy"]) for draw in draws)
@@ -56,3 +57,11 @@ def test_values_without_draws_are_those_of_the_scale_that_was_searched(path: Pat
     searched = [name.parent.name for name in PARAMS.glob(f"searched/*/{'.'.join(cell)}.draws.csv")]
     origin = next(name for name in searched if f"searched at scale {name}" in source)
     assert values_of(PARAMS / "searched" / origin / path.name) == values_of(path)
+
+
+@pytest.mark.parametrize("path", sorted(PARAMS.glob("searched/*/*.draws.csv")), ids=lambda path: path.stem)
+def test_what_was_recorded_can_be_chosen_from_today(path: Path) -> None:
+    cell = (path.parent.name, *path.name.removesuffix(".draws.csv").split("."))
+    found = read_recorded(*cell)
+    adopted = searched_path(*cell)
+    assert not adopted.exists() or parameter_file(found) == adopted.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from wsol.search.choose import best, ranking, table
+from wsol.search.choose import best, ranking, read_table, table
 from wsol.search.trial import FAILED, FINISHED, STOPPED, Trial, draw_name
 
 
@@ -23,6 +23,13 @@ def test_the_highest_wins_and_the_earliest_of_equals() -> None:
         found = best(order)
         assert found is not None and found.draw == 1
         assert [each.draw for each in ranking(order)] == [1, 2, 3, 0]
+
+
+def test_what_the_table_does_not_tell_apart_is_equal() -> None:
+    trials = [trial(0, 55.5551), trial(1, 55.55511)]
+    for some in (trials, read_table(table(trials), [each.values for each in trials])):
+        found = best(some)
+        assert found is not None and found.draw == 0
 
 
 def test_what_did_not_finish_is_worse_than_any_number() -> None:
@@ -62,3 +69,22 @@ def test_the_table_has_a_line_a_draw_with_its_rank_values_and_reason() -> None:
 
 def test_draws_are_named_by_two_digits_or_more() -> None:
     assert [draw_name(draw) for draw in (0, 9, 10, 100)] == ["d00", "d09", "d10", "d100"]
+
+
+def test_a_table_is_read_back_as_the_trials_that_made_it() -> None:
+    trials = [trial(0, 41.25), trial(1, None, FAILED), trial(2, 60.0)]
+    assert read_table(table(trials), [each.values for each in trials]) == trials
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ([0.1, 1.1], "it has 3 draws, and the search has draws 0 to 1"),
+        ([0.1, 1.1, 2.1, 3.1], "it has 3 draws, and the search has draws 0 to 3"),
+        ([0.1, 1.2, 2.1], r"draw 1 tried .*'1\.1'.*, and would try .*'1\.2'"),
+    ],
+)
+def test_a_table_of_other_draws_is_refused(rates: list[float], said: str) -> None:
+    text = table([trial(number, 50.0) for number in range(3)])
+    with pytest.raises(ValueError, match=said):
+        read_table(text, [{"learning_rate": rate} for rate in rates])

@@ -59,13 +59,9 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
 
     Nothing depends on how many draws there are, nor on values that an earlier search found.
     """
-    ranges = ranges_of(method)
     search = load_scale(scale).settings["search"]
     settings = train_settings(scale, dataset, backbone, method, searched=False)
-    if draw == own_draw(scale, method):
-        values = own_values(settings["hyperparameters"], ranges)
-    else:
-        values = draw_values(ranges, search["seed"], (scale, dataset, backbone, method), draw)
+    values = values_of_draw(scale, dataset, backbone, method, draw)
     hyper = with_values(settings["hyperparameters"], values, f"params/methods/{method}.yaml")
     if search["epochs"] is not None:
         hyper["epochs"] = search["epochs"]
@@ -88,6 +84,15 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
             "proxy": proxy_source(dataset),
         },
     }
+
+
+def values_of_draw(scale: str, dataset: str, backbone: str, method: str, draw: int) -> dict[str, Value]:
+    """What the draw tries: random values, or, in the last of a scale with `own_values`, those of the parameter file."""
+    ranges = ranges_of(method)
+    if draw == own_draw(scale, method):
+        return own_values(hyperparameters(method, scale, dataset, backbone, searched=False), ranges)
+    seed = load_scale(scale).settings["search"]["seed"]
+    return draw_values(ranges, seed, (scale, dataset, backbone, method), draw)
 
 
 def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:

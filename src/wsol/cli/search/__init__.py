@@ -1,4 +1,4 @@
-"""Search hyperparameters: try one draw, choose among all, or adopt the chosen values for the final training."""
+"""Search hyperparameters: try one draw, choose among all, record what was tried, or adopt the chosen values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 
 from wsol.errors import ParameterError
 
-VERBS = ("draw", "choose", "adopt")
+VERBS = ("draw", "choose", "record", "adopt")
 
 
 def main(argv: list[str]) -> int:

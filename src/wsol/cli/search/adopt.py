@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from wsol.cli.entry import enter
-from wsol.config.search import OPTION, hyperparameters, own_values, ranges_of, search_folder, training_of, with_values
+from wsol.cli.search.choose import chosen
+from wsol.cli.search.record import CELL, record
+from wsol.config.search import (
+    OPTION,
+    hyperparameters,
+    own_values,
+    ranges_of,
+    search_folder,
+    search_settings,
+    training_of,
+    values_of_draw,
+    with_values,
+)
 from wsol.config.searched import draws_path, searched_path
 from wsol.config.yamlfile import check
 from wsol.errors import DataError, ParameterError
 from wsol.files import read_json, write_text
-
-CELL = ("scale", "dataset", "backbone", "method")
+from wsol.search.choose import best, eligible, read_table
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,6 +34,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--for", dest="target", metavar="SCALE", help="use the values at this scale, where the training is the same"
     )
+    result.add_argument(
+        "--recorded",
+        action="store_true",
+        help="choose, by the rule of the scale, among the draws that params/searched has, not among those in results/",
+    )
     return result
 
 
@@ -31,19 +47,18 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     cell = (arguments.scale, arguments.dataset, arguments.backbone, arguments.method)
     ranges_of(arguments.method)
-    found, origin = read_chosen(*cell), cell
+    found, origin = (read_recorded if arguments.recorded else read_chosen)(*cell), cell
     if arguments.target not in (None, arguments.scale):
         cell = (arguments.target, *cell[1:])
         found = carried_over(found, cell)
     before = hyperparameters(arguments.method, *cell[:3])
     after = with_values(before, found["values"], f"params/methods/{arguments.method}.yaml")
-    check(after, "hyperparameters", f"{search_folder(*origin)}/chosen.json")
+    check(after, "hyperparameters", f"what the search of {'/'.join(origin)} chose")
     path = searched_path(*cell)
-    draws = draws_path(*origin)
-    write_text(draws, Path(search_folder(*origin), "draws.csv").read_text())
+    draws = draws_path(*origin) if arguments.recorded else record(*origin)
     write_text(path, parameter_file(found))
     print(f"wrote {path}: {found['source']}")
-    print(f"wrote {draws}: all that was tried")
+    print(f"{'read' if arguments.recorded else 'wrote'} {draws}: all that was tried")
     for name in found["values"]:
         old, new = (own_values(hyper, [name])[name] for hyper in (before, after))
         print(f"  {name}: {old} → {new}" if old != new else f"  {name}: {new}, as before")
@@ -57,9 +72,37 @@ def read_chosen(scale: str, dataset: str, backbone: str, method: str) -> dict[st
     if not path.is_file():
         raise DataError(f"{path}: no such file; search first: snakemake --cores all {folder}/draws.csv")
     found: dict[str, Any] = read_json(path)
+    return _with_a_winner(found, f"{folder}/draws.csv")
+
+
+def read_recorded(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
+    """As chosen.json, from the recorded table of draws: what the scale's rule makes of it today.
+
+    Raises DataError unless every draw is the one that a search would make today and was trained for as many epochs.
+    """
+    cell = (scale, dataset, backbone, method)
+    path = draws_path(*cell)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; this cell was not searched, or not recorded (wsol search record)")
+    settings = search_settings(*cell)
+    values = [values_of_draw(*cell, draw) for draw in range(settings["draws"])]
+    again = f"search again: snakemake --cores all {search_folder(*cell)}/draws.csv"
+    try:
+        trials = read_table(path.read_text(encoding="utf-8"), values)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; {again}") from None
+    trained = max((trial.epoch or 0 for trial in trials if eligible(trial)), default=settings["epochs"])
+    if settings["checkpoint"] == "last" and trained != settings["epochs"]:
+        raise DataError(f"{path}: its draws have {trained} epochs, and would have {settings['epochs']} today; {again}")
+    winner = best(trials, settings["least_accuracy"])
+    return _with_a_winner(chosen(trials, winner, settings), str(path))
+
+
+def _with_a_winner(found: dict[str, Any], draws: str) -> dict[str, Any]:
     if found["values"] is None:
+        scale, *_, method = cell = [found["cell"][key] for key in CELL]
         raise DataError(
-            f"{path}: no draw came to an end; the reasons stand in {folder}/draws.csv. Narrow the ranges in "
+            f"{'/'.join(cell)}: no draw came to an end; the reasons stand in {draws}. Narrow the ranges in "
             f"params/methods/{method}.yaml, or raise search.draws in params/scales/{scale}.yaml"
         )
     return found

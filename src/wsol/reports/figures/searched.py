@@ -20,10 +20,9 @@ from wsol.reports.figures.curve_page import (
     title_of_curves,
 )
 from wsol.reports.figures.draws import read_finished
+from wsol.search.choose import OUTCOME
 
 MEASURE = "val_localisation"
-KNOWN = ("draw", "rank", "status", "epoch", MEASURE, "val_accuracy", "reason")
-"""The columns of draws.csv that are no hyperparameter."""
 
 
 def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
@@ -70,7 +69,7 @@ def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage
 def read_draws(path: Path, option: str) -> list[tuple[float, float]]:
     """(value of the option, localisation in per cent) of every finished draw. DataError where something else varies."""
     with open(path, encoding="utf-8", newline="") as stream:
-        searched = [name for name in next(csv.reader(stream), []) if name not in KNOWN]
+        searched = [name for name in next(csv.reader(stream), []) if name not in OUTCOME]
     if searched != [option]:
         raise DataError(f"{path}: draws of {', '.join(searched) or 'nothing'}; the figure needs {option} and no other")
     return [(float(trial.values[option]), trial.localisation or 0.0) for trial in read_finished(path, option)]
