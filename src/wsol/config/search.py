@@ -60,8 +60,8 @@ def draw_settings(scale: str, dataset: str, backbone: str, method: str, draw: in
     Nothing depends on how many draws there are, nor on values that an earlier search found.
     """
     search = load_scale(scale).settings["search"]
-    settings = train_settings(scale, dataset, backbone, method, searched=False)
     values = values_of_draw(scale, dataset, backbone, method, draw)
+    settings = train_settings(scale, dataset, backbone, method, searched=False)
     hyper = with_values(settings["hyperparameters"], values, f"params/methods/{method}.yaml")
     if search["epochs"] is not None:
         hyper["epochs"] = search["epochs"]
