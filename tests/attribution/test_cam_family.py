@@ -178,9 +178,24 @@ def test_the_closed_form_needs_no_graph_and_one_pass(monkeypatch: pytest.MonkeyP
     model.classifier.register_forward_hook(lambda *a: passes.append(torch.is_grad_enabled()))
     for name in GRADIENT:
         attribute(model, images, TARGETS, name, layer="body")
-    assert passes == [False] * len(GRADIENT)
+    assert passes == [False, True] + [False] * (len(GRADIENT) - 1), "once a head one image checks what was recognised"
     monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: pytest.fail("a backward pass"))
     assert attribute(model, images, None, "smooth_gradcam_pp").shape == (3, CLASSES, 6, 6)
+
+
+def test_equal_values_are_not_taken_for_a_layer_that_is_read() -> None:
+    """Behind a block that adds next to nothing the head reads the values of a layer on which it hardly depends."""
+
+    class Scaled(Pooled):
+        def forward(self, images: Tensor) -> Tensor:
+            maps = self.maps(images)
+            return self.classifier((maps + 1e-9 * self.side(maps)).mean((2, 3)))
+
+    model, images = made(Scaled), some_images()
+    model.side = torch.nn.Identity()
+    found = attribute(model, images, TARGETS, "gradcam", layer="side")
+    torch.testing.assert_close(found, 1e-9 * attribute(model, images, TARGETS, "gradcam", layer="body"))
+    assert found.any()
 
 
 def test_a_classifier_that_is_replaced_is_noticed() -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wsol.attribution.gradients import evaluating
+from wsol.attribution.layout import layout_of
 from wsol.errors import ParameterError
 
 
@@ -34,9 +35,13 @@ class Call(NamedTuple):
 class Capture:
     """The activations of the layers, in the order in which they were named, after `forward`."""
 
-    def __init__(self, layers: Sequence[nn.Module], names: Sequence[str], graph: bool) -> None:
-        self._layers, self._names, self._graph = layers, names, graph
+    def __init__(
+        self, layers: Sequence[nn.Module], names: Sequence[str], graph: bool, size: tuple[int, int] | None
+    ) -> None:
+        self._layers, self._names, self._graph, self._size = layers, names, graph, size
         self._kept: dict[int, Tensor] = {}
+        self.beside_tokens: list[str | None] = [None] * len(layers)
+        """The layer's name where tokens of no place lie beside its maps, which the scores may read alone."""
         self.last_linear: Call | None = None
         """Of the modules given as heads the last one that was called."""
 
@@ -69,20 +74,25 @@ class Capture:
 
     def hook(self, index: int) -> Callable[[nn.Module, object, Any], Tensor | None]:
         def keep(module: nn.Module, inputs: object, output: Any) -> Tensor | None:
-            if not isinstance(output, Tensor) or output.ndim != 4:
+            layout = layout_of(output, self._size)
+            if layout is None:
                 found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+                image = f" of the image's {self._size[0]} × {self._size[1]} pixels" if self._size else ""
                 raise ParameterError(
-                    f"layer {self._names[index]!r} gives {found}, not maps (B, C, h, w); name a convolutional layer"
+                    f"layer {self._names[index]!r} gives {found}, not maps (B, C, h, w), nor (B, h, w, C) or tokens "
+                    f"(B, N, C) of a grid with the proportions{image}; name a convolutional layer or a block"
                 )
+            self.beside_tokens[index] = self._names[index] if layout.extra else None
+            maps = layout.maps(output)
             if not self._graph:
                 # A copy: an in-place ReLU may follow.
-                self._kept[index] = output.detach().clone()
+                self._kept[index] = maps.detach().clone()
                 return None
             torch.set_grad_enabled(True)
-            kept = output if output.requires_grad else output.detach().requires_grad_()
+            kept = maps.clone() if output.requires_grad else maps.detach().requires_grad_()
             # What follows in place changes the second copy, and the gradient is that of the first.
-            self._kept[index] = kept.clone() if kept is output else kept
-            return self._kept[index].clone()
+            self._kept[index] = kept
+            return layout.output(kept.clone(), output if output.requires_grad else output.detach())
 
         return keep
 
@@ -97,18 +107,20 @@ def capturing(
     layers: Mapping[str, nn.Module],
     *,
     graph: bool,
-    device: torch.device | None = None,
+    images: Tensor | None = None,
     heads: Iterable[nn.Module] = (),
 ) -> Iterator[Capture]:
     """Within, `Capture.forward` runs the model in evaluation mode and keeps what the layers gave, and of `heads` the
     last call.
 
+    `images` are those to come: their device, and their size, by which `wsol.attribution.layout` knows a layer's maps.
     With `graph`, autograd starts at the first of the layers: nothing before it is recorded. Works below `no_grad`,
     `inference_mode` and autocast.
     """
-    capture = Capture(list(layers.values()), list(layers), graph)
+    size = None if images is None else (images.shape[2], images.shape[3])
+    capture = Capture(list(layers.values()), list(layers), graph, size)
     with ExitStack() as stack:
-        stack.enter_context(passing(model, device))
+        stack.enter_context(passing(model, None if images is None else images.device))
         for index, layer in enumerate(layers.values()):
             stack.callback(layer.register_forward_hook(capture.hook(index)).remove)
         for module in heads:

@@ -31,6 +31,8 @@ class Pass(NamedTuple):
 
     activations: list[Tensor]
     scores: Tensor
+    beside_tokens: Sequence[str | None] = ()
+    """As `wsol.attribution.capture.Capture` has it."""
 
 
 def explain(
@@ -81,13 +83,13 @@ def linear_pass(
     if len(layers) > 1 or (name in known and known[name] is None):
         return None
     head = known.get(name)
-    with capturing(model, layers, graph=False, device=images.device, heads=_tried(model, head)) as capture:
+    with capturing(model, layers, graph=False, images=images, heads=_tried(model, head)) as capture:
         pixels = usable(images)
         scores = capture.forward(lambda: model(pixels))
         (activation,) = capture.activations
         with full_precision(scores):
             weight = head_weight(activation, capture.last_linear, scores)
-    if weight is not None and capture.last_linear is not None:
+    if weight is not None and capture.last_linear and (head or _is_read(model, layers, pixels[:1], weight)):
         known[name] = capture.last_linear.module
         return activation, weight, scores
     if head is None:
@@ -96,6 +98,24 @@ def linear_pass(
     # The classifier was replaced since.
     del known[name]
     return linear_pass(model, images, layers)
+
+
+def _is_read(model: nn.Module, layers: Mapping[str, nn.Module], image: Tensor, weight: Tensor) -> bool:
+    """The best class's gradient at the layer is that of a linear head W (K, C), on one image (1, 3, H, W).
+
+    Equal values alone do not show it: a block that adds next to nothing to what passes it by, as blocks with a small
+    factor do before they are trained, gives within rounding what the head reads, and the scores hardly depend on it.
+    """
+    with capturing(model, layers, graph=True, images=image) as capture:
+        scores = capture.forward(lambda: model(image.clone()))
+        if not scores.requires_grad:
+            return True  # the model turns gradients off, so values are all there is to go by
+        best = scores.argmax(1, keepdim=True)
+        ((gradient,),) = gradients(scores, capture.activations, best)
+    with torch.no_grad():
+        expected = weight[best[0]].to(gradient.dtype)[0, :, None, None] / gradient.shape[-2:].numel()
+        # Far from it or equal: half precision rounds by less.
+        return bool((gradient[0, 0] - expected).abs().max() <= 0.1 * expected.abs().max())
 
 
 def _tried(model: nn.Module, head: nn.Module | None) -> list[nn.Module]:
@@ -110,10 +130,10 @@ def recorded_maps(
     reduce: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Pass, list[Tensor]]:
     """relu(Σ_k w_k A_k) of each layer, w = reduce(A, ∂ score / ∂A), by a backward pass that ends at the layer."""
-    with capturing(model, layers, graph=True, device=images.device) as capture:
+    with capturing(model, layers, graph=True, images=images) as capture:
         pixels = usable(images)
         scores = capture.forward(lambda: model(pixels))
-        recorded = Pass(capture.activations, scores)
+        recorded = Pass(capture.activations, scores, capture.beside_tokens)
         return Pass(recorded.activations, scores.detach()), reduced_maps(recorded, targets, reduce)
 
 
@@ -138,6 +158,12 @@ def class_gradients(recorded: Pass, targets: Tensor) -> Any:
             "it; name another layer"
         )
     for found in gradients(recorded.scores, recorded.activations, targets):
+        for name, gradient in zip(recorded.beside_tokens, found, strict=False):
+            if name is not None and not gradient.any():
+                raise ParameterError(
+                    f"the scores read only tokens of layer {name!r} that belong to no place, such as a class token: "
+                    "name a layer before the last attention, such as the normalisation that it reads"
+                )
         yield [at_least_float(gradient) for gradient in found]
 
 
@@ -158,7 +184,7 @@ def features_maps(method: str, model: Any, features: Tensor, targets: Any, optio
         raise ParameterError(f"maps from features: method {method!r} is not one of cam, {', '.join(FAMILY)}")
     module = _module(method)
     heads = linear_modules(getattr(model, "head", model))
-    with capturing(model, {}, graph=False, device=features.device, heads=heads) as capture:
+    with capturing(model, {}, graph=False, images=features, heads=heads) as capture:
         leaf = usable(features)
         scores = capture.forward(lambda: model.logits(leaf))
         with full_precision(scores):

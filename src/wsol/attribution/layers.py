@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wsol.attribution.capture import capturing, linear_modules
+from wsol.attribution.layout import layout_of
 from wsol.attribution.linear_head import head_weight
 from wsol.errors import ParameterError
 from wsol.models.network import Network
@@ -62,18 +63,25 @@ def cam_layer(model: nn.Module, images: Tensor) -> str:
     if model in _found:
         return _found[model]
     outputs: list[tuple[str, Tensor]] = []
+    candidates: list[str] = []
+    attended: list[str] = []
 
     def note(name: str) -> Any:
         def keep(module: nn.Module, inputs: object, output: Any) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+            if "attention" in type(module).__name__.lower():
+                # Behind the last one a class token may be all that is read.
+                attended[:] = [one for one in candidates if not one.startswith(f"{name}.")]
+            layout = layout_of(output, (images.shape[2], images.shape[3]))
+            if layout is not None and (maps := layout.maps(output)).shape[2] * maps.shape[3] > 1:
                 del outputs[:-8]
-                outputs.append((name, output.detach().clone()))
+                outputs.append((name, maps.detach().clone()))
+                candidates.append(name)
 
         return keep
 
     with ExitStack() as stack:
         heads = linear_modules(model)
-        capture = stack.enter_context(capturing(model, {}, graph=False, device=images.device, heads=heads))
+        capture = stack.enter_context(capturing(model, {}, graph=False, images=images, heads=heads))
         for name, module in model.named_modules():
             if name:
                 stack.callback(module.register_forward_hook(note(name)).remove)
@@ -81,10 +89,10 @@ def cam_layer(model: nn.Module, images: Tensor) -> str:
             scores = capture.forward(lambda: model(images[:1].clone()))
         fitting = [name for name, output in outputs if head_weight(output, capture.last_linear, scores) is not None]
     if not fitting:
-        candidates = list(dict.fromkeys(name for name, _ in reversed(outputs)))
+        near = list(dict.fromkeys(reversed(attended or candidates)))
         raise ParameterError(
             f"{type(model).__name__} has no layer before global average pooling and a linear classifier; "
-            f"name one with layer=…, such as {', '.join(candidates[:5]) or 'none: no module gives maps (B, C, h, w)'}"
+            f"name one with layer=…, such as {', '.join(near[:5]) or 'none: no module gives maps (B, C, h, w)'}"
         )
     # A stage, its last block, that block's ReLU and a dropout behind give the same maps; the stage's name is wanted.
     _found[model] = min(fitting, key=lambda name: name.count("."))

@@ -98,7 +98,7 @@ def explain(
     if chunk is not None and chunk < 1:
         raise ParameterError(f"chunk {chunk} is not a positive number of images")
     layers = chosen_layers(model, layer, images)
-    with capturing(model, layers, graph=False, device=images.device) as capture:
+    with capturing(model, layers, graph=False, images=images) as capture:
         pixels = usable(images)
         scores = capture.forward(lambda: model(pixels))
         activations = [at_least_float(activation) for activation in capture.activations]

@@ -103,7 +103,7 @@ def explain(
         closed = family.closed_form("smooth_gradcam_pp", model, images, targets, layers, {"numerator": numerator})
         if closed is not None:
             return [closed[0]], closed[1]
-    with capturing(model, layers, graph=False, device=images.device) as capture:
+    with capturing(model, layers, graph=False, images=images) as capture:
         pixels = family.usable(images)
         scores = capture.forward(lambda: model(pixels))
         clean = [family.at_least_float(activation) for activation in capture.activations]
@@ -117,9 +117,9 @@ def explain(
     powers: list[list[Tensor]] = []
     shown = clean
     for copy in with_noise(pixels, samples, sigma, seed):
-        with capturing(model, layers, graph=True, device=images.device) as capture:
+        with capturing(model, layers, graph=True, images=images) as capture:
             noisy_scores = capture.forward(lambda pixels=copy: model(pixels))  # type: ignore[misc]
-            recorded = family.Pass(capture.activations, noisy_scores)
+            recorded = family.Pass(capture.activations, noisy_scores, capture.beside_tokens)
             # The classes of one copy are held together, for their powers are averaged over the copies.
             per_layer = [torch.cat(part) for part in zip(*family.class_gradients(recorded, chosen), strict=True)]
         if not powers:
