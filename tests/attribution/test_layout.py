@@ -149,7 +149,9 @@ def test_a_layout_is_known_by_its_shape_and_undone(shape: tuple[int, ...], maps:
 
 def test_what_holds_no_maps_is_refused() -> None:
     model, images = transformer(), some_images()
-    with pytest.raises(ParameterError, match=r"'heads' gives shape \(2, 4\), not maps .* tokens .* 32 × 32 pixels"):
+    with pytest.raises(
+        ParameterError, match=r"'heads' gives shape \(2, 4\), not maps .* tokens .* proportions \(32 × 32\)"
+    ):
         attribute(model, images, [0, 1], "gradcam", layer="heads")
     assert layout_of((torch.zeros(2, 3, 4, 4),), (32, 32)) is None
     assert layout_of(torch.zeros(2, 50, 16), None) is None

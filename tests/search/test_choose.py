@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from wsol.search.choose import best, ranking, read_table, table
+from wsol.search.choose import as_drawn, best, ranking, read_table, table
 from wsol.search.trial import FAILED, FINISHED, STOPPED, Trial, draw_name
 
 
@@ -27,7 +27,7 @@ def test_the_highest_wins_and_the_earliest_of_equals() -> None:
 
 def test_what_the_table_does_not_tell_apart_is_equal() -> None:
     trials = [trial(0, 55.5551), trial(1, 55.55511)]
-    for some in (trials, read_table(table(trials), [each.values for each in trials])):
+    for some in (trials, read_table(table(trials))):
         found = best(some)
         assert found is not None and found.draw == 0
 
@@ -73,7 +73,13 @@ def test_draws_are_named_by_two_digits_or_more() -> None:
 
 def test_a_table_is_read_back_as_the_trials_that_made_it() -> None:
     trials = [trial(0, 41.25), trial(1, None, FAILED), trial(2, 60.0)]
-    assert read_table(table(trials), [each.values for each in trials]) == trials
+    read = read_table(table(trials))
+    assert [each.values for each in read] == [
+        {"learning_rate": "0.1"},
+        {"learning_rate": "1.1"},
+        {"learning_rate": "2.1"},
+    ]
+    assert as_drawn(read, [each.values for each in trials]) == trials
 
 
 @pytest.mark.parametrize(
@@ -85,6 +91,19 @@ def test_a_table_is_read_back_as_the_trials_that_made_it() -> None:
     ],
 )
 def test_a_table_of_other_draws_is_refused(rates: list[float], said: str) -> None:
-    text = table([trial(number, 50.0) for number in range(3)])
+    trials = read_table(table([trial(number, 50.0) for number in range(3)]))
     with pytest.raises(ValueError, match=said):
-        read_table(text, [{"learning_rate": rate} for rate in rates])
+        as_drawn(trials, [{"learning_rate": rate} for rate in rates])
+
+
+def test_another_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="no column 'draw', so it is no table of draws"):
+        read_table("epoch,loss\n0,1.5\n")
+
+
+def test_a_share_of_the_highest_accuracy_is_reached_by_as_many_images() -> None:
+    """100 of 150 images and 90 are 66.66… and 60 per cent, and .9 of the former is above 60 in binary numbers."""
+    trials = [trial(0, 70.0, accuracy=100 * 90 / 150), trial(1, 60.0, accuracy=100 * 100 / 150)]
+    assert 100 * 90 / 150 < 0.9 * (100 * 100 / 150)
+    for some in (trials, read_table(table(trials))):
+        assert (best(some, 0.9) or trials[1]).draw == 0

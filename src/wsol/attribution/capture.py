@@ -77,10 +77,10 @@ class Capture:
             layout = layout_of(output, self._size)
             if layout is None:
                 found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-                image = f" of the image's {self._size[0]} × {self._size[1]} pixels" if self._size else ""
+                image = " × ".join(map(str, self._size)) if self._size else "unknown"
                 raise ParameterError(
                     f"layer {self._names[index]!r} gives {found}, not maps (B, C, h, w), nor (B, h, w, C) or tokens "
-                    f"(B, N, C) of a grid with the proportions{image}; name a convolutional layer or a block"
+                    f"(B, N, C) of a grid with the image's proportions ({image}); name a convolutional layer or a block"
                 )
             self.beside_tokens[index] = self._names[index] if layout.extra else None
             maps = layout.maps(output)

@@ -15,7 +15,7 @@ from wsol.config.yamlfile import check
 from wsol.data.images import RAW_PREFIX
 from wsol.errors import ParameterError
 from wsol.search.draws import check_range, combinations, draw_values
-from wsol.search.trial import Value
+from wsol.search.trial import CELL, Value
 
 DRAW = re.compile(r"d(\d{2}|[1-9]\d{2,})")
 OPTION = "options."
@@ -100,7 +100,7 @@ def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dic
     search = load_scale(scale).settings["search"]
     hyper = hyperparameters(method, scale, dataset, backbone, searched=False)
     return {
-        "cell": {"scale": scale, "dataset": dataset, "backbone": backbone, "method": method},
+        "cell": dict(zip(CELL, (scale, dataset, backbone, method), strict=True)),
         "metric": load_dataset(dataset)["headline_metric"],
         "checkpoint": hyper["checkpoint"],
         "draws": number_of_draws(scale, method),

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from wsol.search.trial import FINISHED, Trial, Value
 
@@ -19,9 +20,10 @@ def best(trials: Sequence[Trial], least_accuracy: float | None = None) -> Trial 
     With `least_accuracy`, a share in (0, 1], only draws that reach this share of the highest accuracy among them are.
     """
     ranked = [trial for trial in ranking(trials) if eligible(trial)]
-    highest = max((trial.accuracy or 0.0 for trial in ranked), default=0.0)
-    floor = highest * least_accuracy if least_accuracy is not None else -math.inf
-    return next((trial for trial in ranked if (trial.accuracy or 0.0) >= floor), None)
+    accuracy = {trial.draw: _rounded(trial.accuracy or 0.0) for trial in ranked}
+    # Rounded anew: nine tenths of 66.6667 is to let 60 in.
+    floor = _rounded(max(accuracy.values(), default=0.0) * (least_accuracy or 0.0))
+    return next((trial for trial in ranked if accuracy[trial.draw] >= floor), None)
 
 
 def ranking(trials: Sequence[Trial]) -> list[Trial]:
@@ -36,12 +38,20 @@ def eligible(trial: Trial) -> bool:
 
 def _height(trial: Trial) -> tuple[bool, float]:
     value = trial.localisation
-    return (False, -float(printed(value))) if eligible(trial) and value is not None else (True, 0.0)
+    return (False, -_rounded(value)) if eligible(trial) and value is not None else (True, 0.0)
 
 
-def printed(value: float | None) -> str:
-    """As the table has it. Ranks know no finer difference, so that the choice can be made again from the table."""
+def _printed(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
+
+
+def _rounded(value: float) -> float:
+    """As the table prints it: the choice knows no finer difference, so that it can be made again from the table."""
+    return float(_printed(value))
+
+
+def _number(printed: str) -> float | None:
+    return float(printed) if printed else None
 
 
 def table(trials: Sequence[Trial]) -> str:
@@ -52,29 +62,45 @@ def table(trials: Sequence[Trial]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*OUTCOME[:-1], *names, OUTCOME[-1]])
     for trial in sorted(trials, key=lambda trial: trial.draw):
-        numbers = [printed(trial.localisation), printed(trial.accuracy)]
+        numbers = [_printed(trial.localisation), _printed(trial.accuracy)]
         epoch = "" if trial.epoch is None else str(trial.epoch)
         values = [str(trial.values.get(name, "")) for name in names]
         writer.writerow([trial.draw, place[trial.draw], trial.status, epoch, *numbers, *values, trial.reason])
     return stream.getvalue()
 
 
-def read_table(text: str, draws: Sequence[Mapping[str, Value]]) -> list[Trial]:
-    """The trials of a `table`, whose draws must have tried exactly the values of `draws`, of number 0, 1 …
+def read_table(text: str) -> list[Trial]:
+    """The trials that made a `table`, their values as it has them, as text. Raises ValueError for another table."""
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [name for name in OUTCOME if name not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]!r}, so it is no table of draws")
+    return [
+        Trial(
+            int(line["draw"]),
+            line["status"],
+            {name: value for name, value in line.items() if name not in OUTCOME},
+            int(line["epoch"]) if line["epoch"] else None,
+            _number(line["val_localisation"]),
+            _number(line["val_accuracy"]),
+            line["reason"],
+        )
+        for line in reader
+    ]
 
-    Raises ValueError with the draw and what differs.
+
+def as_drawn(trials: Sequence[Trial], draws: Sequence[Mapping[str, Value]]) -> list[Trial]:
+    """Trials that were read, with the values of draw 0, 1 … in their own types.
+
+    Raises ValueError, with what differs, unless these are the values that were tried.
     """
-    lines = list(csv.DictReader(io.StringIO(text)))
-    if [line.get("draw") for line in lines] != [str(number) for number in range(len(draws))]:
-        raise ValueError(f"it has {len(lines)} draws, and the search has draws 0 to {len(draws) - 1}, each once")
-    trials = []
-    for number, (line, wanted) in enumerate(zip(lines, draws, strict=True)):
-        tried = {name: value for name, value in line.items() if name not in OUTCOME}
-        expected = {name: str(value) for name, value in wanted.items()}
-        if tried != expected:
-            raise ValueError(f"draw {number} tried {tried}, and would try {expected} today")
-        epoch = int(line["epoch"]) if line["epoch"] else None
-        localisation, accuracy = (float(line[name]) if line[name] else None for name in OUTCOME[4:6])
-        values = {name: wanted[name] for name in tried}
-        trials.append(Trial(number, line["status"], values, epoch, localisation, accuracy, line["reason"]))
-    return trials
+    if [trial.draw for trial in trials] != list(range(len(draws))):
+        raise ValueError(f"it has {len(trials)} draws, and the search has draws 0 to {len(draws) - 1}, each once")
+    for trial, values in zip(trials, draws, strict=True):
+        wanted = {name: str(value) for name, value in values.items()}
+        if trial.values != wanted:
+            raise ValueError(f"draw {trial.draw} tried {trial.values}, and would try {wanted} today")
+    return [
+        replace(trial, values={name: values[name] for name in trial.values})
+        for trial, values in zip(trials, draws, strict=True)
+    ]

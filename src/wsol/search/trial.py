@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 Value = float | int | str | bool
+CELL = ("scale", "dataset", "backbone", "method")
+"""What a search is of."""
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
 

@@ -188,14 +188,14 @@ def test_draws_of_a_value_are_averaged_and_unfinished_ones_left_out(tmp_path: Pa
         search_page(chosen, [path])
 
 
-@pytest.mark.parametrize(("share", "chosen", "value"), [(None, 75.0, "1e-05"), (0.9, 57.0, "0.03")])
+@pytest.mark.parametrize(("share", "chosen", "value"), [(None, 75.0, "1e-05"), (0.9, 57.0, "0.002")])
 def test_draws_show_both_measures_and_the_one_that_was_chosen(
     tmp_path: Path, share: float | None, chosen: float, value: str
 ) -> None:
     path = tmp_path / "draws.csv"
     head = "draw,rank,status,epoch,val_localisation,val_accuracy,learning_rate,options.patch,reason"
     rows = ["0,4,finished,1,40,80,0.2,3,", "1,1,finished,1,75,29,0.00001,3,", "2,5,failed,,,,0.9,3,loss is nan"]
-    rows += ["3,3,finished,1,57,92,0.002,4,", "4,2,finished,1,57,91,0.03,5,"]  # equal as printed: the rank decides
+    rows += ["3,2,finished,1,57,92,0.002,4,", "4,3,finished,1,57,91,0.03,5,"]  # equal, so the earlier
     path.write_text("\n".join([head, *rows]) + "\n")
     described = settings("draws", option="learning_rate", least_accuracy=share)
     described["panels"][0]["lines"] = described["panels"][0]["lines"][:1]

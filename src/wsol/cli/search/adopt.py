@@ -8,7 +8,7 @@ from typing import Any
 
 from wsol.cli.entry import enter
 from wsol.cli.search.choose import chosen
-from wsol.cli.search.record import CELL, record
+from wsol.cli.search.record import record
 from wsol.config.search import (
     OPTION,
     hyperparameters,
@@ -24,7 +24,8 @@ from wsol.config.searched import draws_path, searched_path
 from wsol.config.yamlfile import check
 from wsol.errors import DataError, ParameterError
 from wsol.files import read_json, write_text
-from wsol.search.choose import best, eligible, read_table
+from wsol.search.choose import as_drawn, best, eligible, read_table
+from wsol.search.trial import CELL
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,7 +89,7 @@ def read_recorded(scale: str, dataset: str, backbone: str, method: str) -> dict[
     values = [values_of_draw(*cell, draw) for draw in range(settings["draws"])]
     again = f"search again: snakemake --cores all {search_folder(*cell)}/draws.csv"
     try:
-        trials = read_table(path.read_text(encoding="utf-8"), values)
+        trials = as_drawn(read_table(path.read_text(encoding="utf-8")), values)
     except ValueError as error:
         raise DataError(f"{path}: {error}; {again}") from None
     trained = max((trial.epoch or 0 for trial in trials if eligible(trial)), default=settings["epochs"])

@@ -15,9 +15,7 @@ from wsol.config.roots import draw_roots
 from wsol.errors import DivergedError, WsolError
 from wsol.files import read_json, write_json
 from wsol.provenance.job import Job
-from wsol.search.trial import FAILED, FINISHED, STOPPED, Trial, draw_name
-
-CELL = ("scale", "dataset", "backbone", "method")
+from wsol.search.trial import CELL, FAILED, FINISHED, STOPPED, Trial, draw_name
 
 
 class StoppedEarly(WsolError):

@@ -10,8 +10,7 @@ from wsol.config.search import ranges_of, search_folder
 from wsol.config.searched import draws_path
 from wsol.errors import DataError
 from wsol.files import write_text
-
-CELL = ("scale", "dataset", "backbone", "method")
+from wsol.search.trial import CELL
 
 
 def parser() -> argparse.ArgumentParser:

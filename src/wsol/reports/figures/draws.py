@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,8 @@ from typing import Any
 
 from wsol.errors import DataError
 from wsol.reports.figures.curve_page import CurvePage, Line, Number, Panel, left_out_sentence, title_of_curves
-from wsol.search.choose import best
-from wsol.search.trial import FINISHED, Trial
+from wsol.search.choose import best, eligible, read_table
+from wsol.search.trial import Trial
 
 
 def draws_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
@@ -60,22 +59,14 @@ def values_of(trials: Sequence[Trial], option: str) -> list[float]:
 
 def read_finished(path: Path, option: str) -> list[Trial]:
     """The finished draws of a draws.csv, with the one value asked for. DataError where that was not searched."""
-    with open(path, encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if option not in (reader.fieldnames or ()):
-            raise DataError(f"{path}: {option} was not searched; there is {', '.join(reader.fieldnames or ())}")
-        rows = [row for row in reader if row["status"] == FINISHED]
-    found = [
-        Trial(
-            int(row["rank"]),  # in place of the draw's number: told from unrounded values, it decides between equals
-            FINISHED,
-            {option: float(row[option])},
-            int(row["epoch"]),
-            float(row["val_localisation"]),
-            float(row["val_accuracy"]),
-        )
-        for row in rows
-    ]
+    try:
+        trials = read_table(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+    searched = list(trials[0].values) if trials else []
+    if option not in searched:
+        raise DataError(f"{path}: {option} was not searched; there is {', '.join(searched) or 'no draw'}")
+    found = [replace(trial, values={option: float(trial.values[option])}) for trial in trials if eligible(trial)]
     if not found or not all(math.isfinite(float(trial.values[option])) for trial in found):
         raise DataError(f"{path}: no draw finished; see the column `reason`")
     return found
