@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from wsol.cli.search.adopt import parameter_file, read_recorded
+from wsol.config.curve_figures import curve_settings
+from wsol.config.curve_lines import line_files
 from wsol.config.resolve import train_settings
 from wsol.config.scale import load_scale
 from wsol.config.search import own_values
 from wsol.config.searched import draws_path, searched_path
 from wsol.config.yamlfile import PARAMS, load_yaml
+from wsol.reports.figures.curve_page import numbers_csv
+from wsol.reports.figures.draws import draws_page
 
 ADOPTED = sorted(PARAMS.glob("searched/*/*.yaml"))
 
@@ -65,3 +69,10 @@ def test_what_was_recorded_can_be_chosen_from_today(path: Path) -> None:
     found = read_recorded(*cell)
     adopted = searched_path(*cell)
     assert not adopted.exists() or parameter_file(found) == adopted.read_text(encoding="utf-8")
+
+
+def test_the_figure_of_all_searches_shows_the_recorded_draws() -> None:
+    settings = curve_settings("demo", "search_learning_rate")
+    cells = [Path(name).parent.parts[-3:] for name in line_files(settings)]
+    page = draws_page(settings, [draws_path("demo", *cell) for cell in cells])
+    assert numbers_csv(list(page.numbers)) == Path("reports/search_learning_rate.csv").read_text(encoding="utf-8")
