@@ -43,6 +43,16 @@ def test_they_are_those_of_the_images(backbone: str) -> None:
     assert model.training and all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("backbone", ["resnet50", "vgg16", "inceptionv3"])
+def test_our_own_networks_are_known_for_linear_ones(backbone: str) -> None:
+    """Were they not, every map would cost a backward pass, and nothing but time would tell."""
+    model, images, graphs = network(backbone).eval(), some_images(2, side=32), []
+    model.register_forward_hook(lambda module, inputs, scores: graphs.append(scores.requires_grad))
+    for method in ("gradcam", "gradcam_pp", "xgradcam", "layercam"):
+        attribute(model, images, TARGETS, method)
+    assert graphs == [False, True, False, False, False], "one image is checked, once a head"
+
+
 @pytest.mark.parametrize("head", ["acol", "calm"])
 def test_a_head_that_is_not_linear_takes_a_backward_pass(head: str) -> None:
     model, images = network("resnet50", head).eval(), some_images(2, side=32)
