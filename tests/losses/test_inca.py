@@ -121,6 +121,29 @@ def test_the_contrastive_gradient_reaches_features_in_the_parts_alone() -> None:
     assert not keep_mask(attention, THRESHOLDS).requires_grad
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-4, 1e-8, 0.0])
+def test_the_contrastive_gradient_is_bounded_where_a_part_is_nearly_zero(size: float) -> None:
+    """As ReLUs leave the background; with a length of 1 by force its gradient would be 1 / size."""
+    features, parts = four_pixels([1, 0.2], [0.5, 1], [0, 0])
+    features[0, :, 0, 2] = size * torch.tensor([0.6, 0.8])
+    features.requires_grad_()
+    loss = contrastive_attention_loss(features, parts, 4.0)
+    loss.backward()
+    assert features.grad is not None and float(features.grad.abs().max()) < 2 * 2 / (0.01 * 0.9)
+    unit = [torch.tensor(vector) / math.hypot(*vector) for vector in ([0.75, 0.6], [0.5, 1], [0.6, 0.8])]
+    short = unit[2] * min(1, size / (0.01 * math.hypot(0.75, 0.6)))
+    expected = (unit[1] - unit[0]).square().sum() - (unit[1] - short).square().sum() + 4
+    assert float(loss.detach()) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_an_image_whose_foreground_is_zero_does_not_count() -> None:
+    features, parts = four_pixels([0, 0], [0, 0], [1, 2])
+    features.requires_grad_()
+    loss = contrastive_attention_loss(features, parts, 4.0)
+    loss.backward()
+    assert float(loss.detach()) == 0 and features.grad is not None and not features.grad.any()
+
+
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_constant_features_and_attention_give_finite_losses_and_gradients(value: float) -> None:
     features = torch.full((2, 4, 3, 3), value, requires_grad=True)

@@ -169,24 +169,35 @@ def test_the_total_is_the_weighted_sum() -> None:
     assert torch.allclose(total(2, 3), none + 2 * (first - none) + 3 * (second - none), atol=1e-5)
 
 
-def test_the_weights_ramp_in_by_epoch_alone() -> None:
+def test_the_weights_ramp_in_with_the_steps() -> None:
     chosen = method(ramp=0.5)
     shares = []
-    for epoch in range(1, 9):
-        chosen.start_epoch(epoch, 8)
+    for step in range(8):
+        chosen.start_step(step / 8)
         shares.append(chosen.share)
     assert shares == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
-    resumed = method(ramp=0.5)
-    resumed.start_epoch(3, 8)
-    assert resumed.share == shares[2]
     at_once = method(ramp=0.0)
-    at_once.start_epoch(1, 8)
+    at_once.start_step(0.0)
     assert at_once.share == 1
     model = wake(small.build(method(), "vgg16"))
     images = torch.randn(2, 3, 64, 64, generator=seeded(1))
-    chosen.start_epoch(1, 8)
+    chosen.start_step(0.0)
     nothing = method(contrastive_weight=0, consistency_weight=0)
     assert torch.equal(*(one.loss(model, images, LABELS, seeded(0))[0] for one in (chosen, nothing)))
+
+
+def test_both_losses_take_part_in_a_training_of_one_epoch() -> None:
+    """Weights that grew from epoch to epoch would stay 0 where there is one, as at scale demo."""
+    cells = {name: settings for name, settings in small.every_cell("inca") if settings["epochs"] == 1}
+    assert "demo/synthbirds/resnet50" in cells
+    for name, settings in cells.items():
+        chosen = Method(settings["options"])
+        chosen.start_epoch(1, 1)
+        shares = []
+        for step in range(30):
+            chosen.start_step(step / 30)
+            shares.append(chosen.share)
+        assert sum(shares) / 30 > 0.8 and shares[-1] == 1, name
 
 
 def test_images_of_one_colour_are_survived() -> None:

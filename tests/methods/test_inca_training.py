@@ -39,7 +39,7 @@ def test_a_short_training_beats_chance_and_finds_the_square(backbone: str, steps
     groups = parameter_groups(model, backbone, rate, 1)
     optimiser = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=5e-4)
     for step in range(steps):
-        method.start_epoch(step + 1, steps)
+        method.start_step(step / steps)
         batch = torch.arange(8) + 8 * (step % 3)
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))

@@ -204,6 +204,7 @@ def test_progress_rises_to_one_and_every_epoch_is_announced() -> None:
     trained = toy.run(method=method, progress=fractions.append, report=rows.append)
     assert fractions == pytest.approx([index / (3 * STEPS) for index in range(1, 3 * STEPS + 1)])
     assert method.epochs_started == [(1, 3), (2, 3), (3, 3)]
+    assert method.steps_started == pytest.approx([index / (3 * STEPS) for index in range(3 * STEPS)])
     assert rows == trained.history
 
 
@@ -293,6 +294,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(
     done = steps if every_step else steps // STEPS * STEPS
     assert len(fractions) == 3 * STEPS - done, "nothing that was saved is computed again"
     assert method.epochs_started[0] == (1 + done // STEPS, 3) or done % STEPS == 0
+    assert method.steps_started == pytest.approx([index / (3 * STEPS) for index in range(done, 3 * STEPS)])
 
 
 @pytest.mark.parametrize("where", ["validate", "report"])

@@ -46,12 +46,16 @@ class Method(TrainingMethod):
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__({}, label_smoothing)
         self.epochs_started: list[tuple[int, int]] = []
+        self.steps_started: list[float] = []
 
     def build(self, backbone: str, num_classes: int, architecture: dict[str, Any]) -> nn.Module:
         return Net(num_classes)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         self.epochs_started.append((epoch, epochs))
+
+    def start_step(self, done: float) -> None:
+        self.steps_started.append(done)
 
     def loss(
         self, model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator

@@ -15,6 +15,9 @@ from torch.nn import functional
 from wsol.models.minmax import minmax
 
 
+SHORTEST = 0.01
+
+
 class Thresholds(NamedTuple):
     """Shares of an attention map's range in [0, 1], rising."""
 
@@ -65,13 +68,24 @@ def contrastive_attention_loss(features: torch.Tensor, parts: Regions, margin: f
     """Mean over images of max(0, d(rest, foreground) - d(rest, background) + margin), not negative.
 
     features (B, C, h, w); d is the squared distance in [0, 4] of two parts' mean features at unit length, 2 - 2 cos.
-    Images that lack one of the parts do not count; 0 if all do. Gradients go to the features, not to the parts.
+    Means shorter than SHORTEST of the foreground's stay as much shorter than 1: their direction says little, and its
+    gradient has no bound. Images that lack one of the parts, or whose foreground is all zero, do not count; 0 if all
+    do. Gradients go to the features, not to the parts.
     """
-    foreground, rest, background = (functional.normalize(region_means(features, mask), dim=1) for mask in parts)
+    means = torch.stack([region_means(features, mask) for mask in parts])
+    lengths = torch.linalg.vector_norm(means.detach(), dim=2, keepdim=True)
+    floor = SHORTEST * lengths[0]
+    known = floor[:, 0] > 0
+    foreground, rest, background = (_unit(mean, torch.where(floor > 0, floor, 1.0)) for mean in means)
     near = (rest - foreground).square().sum(1)
     far = (rest - background).square().sum(1)
-    counts = torch.stack([mask.any(2).any(1) for mask in parts]).all(0)
+    counts = torch.stack([mask.any(2).any(1) for mask in parts]).all(0) & known
     return (functional.relu(near - far + margin) * counts).sum() / counts.sum().clamp_min(1)
+
+
+def _unit(vectors: torch.Tensor, shortest: torch.Tensor) -> torch.Tensor:
+    """Vectors (B, C) over their length, or over `shortest` (B, 1) where that is more."""
+    return vectors / torch.maximum(torch.linalg.vector_norm(vectors, dim=1, keepdim=True), shortest)
 
 
 def foreground_consistency_loss(early: torch.Tensor, later: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,12 @@ class TrainingMethod:
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Called before each 1-indexed epoch, also when a resumed run enters it in the middle."""
 
+    def start_step(self, done: float) -> None:
+        """Called before each step; `done` in [0, 1) is the share of the training's steps that lie behind it.
+
+        What sets in during a training goes by this: by epochs it would never begin where there is one.
+        """
+
     def loss(
         self, model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:

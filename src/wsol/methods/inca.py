@@ -37,7 +37,7 @@ class Method(TrainingMethod):
         lies below the first, the foreground at and above the second, its most discriminative part at the third.
     margin: in [0, 4], of squared distances at unit length.
     contrastive_weight, consistency_weight: of the two losses, not negative.
-    ramp: share of the epochs in [0, 1] during which both weights grow linearly from 0; 0 gives them whole at once.
+    ramp: share of the steps in [0, 1] during which both weights grow linearly from 0; 0 gives them whole at once.
 
     Raises ParameterError.
     """
@@ -67,9 +67,9 @@ class Method(TrainingMethod):
 
         return build(backbone, head="inca", num_classes=num_classes, **located(architecture))
 
-    def start_epoch(self, epoch: int, epochs: int) -> None:
-        length = self.options["ramp"] * epochs
-        self.share = min(1.0, (epoch - 1) / length) if length else 1.0
+    def start_step(self, done: float) -> None:
+        ramp = self.options["ramp"]
+        self.share = min(1.0, done / ramp) if ramp else 1.0
 
     def loss(
         self, model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator

@@ -117,6 +117,7 @@ def train(
             # Dropout and the method draw from streams of this step, so no generator state needs to be kept.
             torch.manual_seed(stream_seed(seed, "dropout", epoch, step))
             generator = torch.Generator().manual_seed(stream_seed(seed, "method", epoch, step))
+            method.start_step((epoch - 1 + step / steps) / hyper["epochs"])
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(place.type, dtype=precision or torch.bfloat16, enabled=precision is not None):
                 loss, logits = method.loss(model, images, labels, generator)

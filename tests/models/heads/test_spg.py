@@ -58,10 +58,14 @@ def test_the_branches_begin_where_the_protocol_has_them(backbone: str, stride: i
     if backbone == "resnet50":
         early, late = trunk.layer3[0](stages["layer2"]), stages["layer3"]
     elif backbone == "vgg16":
-        early, late = trunk.features[23](stages["conv4"]), stages["conv5"]
-        assert isinstance(trunk.features[23], nn.MaxPool2d if stride == 16 else nn.Identity)
+        conv4, late = stages["conv4"], stages["conv5"]
+        early = nn.functional.max_pool2d(conv4, 3, stride=2, padding=1) if stride == 16 else conv4
+        assert (trunk.features[16].kernel_size, trunk.features[16].padding) == (2, 0), "the fourth pool alone overlaps"
     else:
-        early, late = trunk.maxpool3(stages["mixed5"]), stages["mixed6"]
+        early = late = trunk.maxpool3(stages["mixed5"])
+        for name in ("a", "b", "c", "d"):
+            late = trunk.get_submodule(f"Mixed_6{name}")(late)
+        torch.testing.assert_close(trunk.Mixed_6e(late), stages["mixed6"])
     first, second = model.head.taps
     torch.testing.assert_close(seen[first], early)
     torch.testing.assert_close(seen[second], late)

@@ -29,12 +29,12 @@ class Place(NamedTuple):
 
 
 PLACES = {
-    # Behind the pool of the fourth block, where one is left, and behind the fifth.
+    # Behind the pool of the fourth block, where one is left, and behind the fifth block.
     "conv5": Place(("features.23", "features.29"), ("features.21", "features.28"), 1.0, 1.0),
     # Behind the first block of layer3, and behind its last.
     "layer4": Place(("layer3.0", "layer3"), ("layer3.0.conv3", "layer3.5.conv3"), 1 / 2, 1 / 4),
-    # Behind Mixed_5d, pooled where the maps are small, and behind Mixed_6e.
-    "mixed6": Place(("maxpool3", "Mixed_6e"), ("Mixed_5d", "Mixed_6e"), 2 / 3, 2 / 3),
+    # Behind Mixed_5d, pooled where the maps are small, and behind the last but one of the sixth stage, Mixed_6d.
+    "mixed6": Place(("maxpool3", "Mixed_6d"), ("Mixed_5d", "Mixed_6d"), 2 / 3, 2 / 3),
 }
 
 
@@ -48,10 +48,15 @@ class Guidance(NamedTuple):
 
 
 def build(trunk: Trunk, num_classes: int) -> nn.Module:
-    """The head for this trunk, Xavier-initialised. Raises ParameterError for a trunk with no entry in `PLACES`."""
+    """The head for this trunk, Xavier-initialised; turns the fourth pool of a VGG16 `trunk` into an overlapping one.
+
+    Raises ParameterError for a trunk with no entry in `PLACES`.
+    """
     stage = trunk.stage_names[-1]
     if stage not in PLACES:
         raise ParameterError(f"head spg: no branches for a trunk that ends in {stage!r}; add it to PLACES")
+    if stage == "conv5":
+        _overlap_pool(trunk.get_submodule("features"), "23")
     head = SpgHead(trunk, PLACES[stage], num_classes)
     # Not the trunk's own scheme: He's fan-out would make a 1 × 1 convolution to one channel far too large.
     xavier_uniform(head)
@@ -97,6 +102,12 @@ class SpgHead(nn.Module):
             self.b_shared(self.b2(late))[:, 0],
             self.c(features)[:, 0],
         )
+
+
+def _overlap_pool(layers: nn.Module, name: str) -> None:
+    """3 × 3 in place of 2 × 2; what takes its place at map stride 8 stays."""
+    if isinstance(layers.get_submodule(name), nn.MaxPool2d):
+        setattr(layers, name, nn.MaxPool2d(3, stride=2, padding=1))
 
 
 def _conv_relu(in_channels: int, out_channels: int) -> tuple[nn.Module, nn.Module]:
