@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +64,26 @@ def test_no_class_has_more_say_than_another() -> None:
         1, 3, 1, 1
     )
     torch.testing.assert_close(aggregate(stretched, members), aggregate(maps, members), rtol=1e-3, atol=1e-3)
+
+
+def test_a_map_of_rounding_alone_counts_as_constant() -> None:
+    noise = torch.rand(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    flat = 0.1 + 1e-8 * noise
+    assert flat.dtype == torch.float32 and (flat.amax((2, 3)) > flat.amin((2, 3))).all()
+    both = torch.ones(1, 2, dtype=torch.bool)
+    assert not aggregate(flat, both).any()
+    assert aggregate(0.1 + 1e-8 * noise.double(), both).amax() > 1, "in float64 it is more than rounding"
+    assert aggregate(0.1 + 1e-5 * noise, both).amax() > 1
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_what_is_not_finite_shows_if_it_is_of_a_member(normalise: bool) -> None:
+    maps = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    maps[0, 1, 2, 2] = torch.nan
+    members = torch.tensor([[True, True, False], [True, False, True]])
+    found = aggregate(maps, members, normalise)
+    assert found[0].isnan().any() and found[1].isfinite().all()
+    assert aggregate(maps, torch.tensor([[True, False, True]] * 2), normalise).isfinite().all()
 
 
 def test_a_map_with_nan_does_not_silence_another_image() -> None:

@@ -220,8 +220,13 @@ def test_seeds_are_the_maps_of_their_method(checkpoint: Path, seeds: str) -> Non
     with torch.no_grad():
         found = seed_maps(seeds, model.classifier, model.features(images), labels)
     assert found.shape == (4, 4, 4) and found.isfinite().all() and not found.requires_grad
-    if seeds != "smooth_gradcam_pp":  # which smooths over noisy images, where there is more than activations
-        torch.testing.assert_close(found, attribute(model.classifier, images, labels, seeds).detach())
+    torch.testing.assert_close(found, attribute(model.classifier, images, labels, seeds).detach())
+    with torch.no_grad():
+        features = model.features(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = seed_maps(seeds, model.classifier, features, labels)
+    assert mixed.dtype == torch.float32, "in mixed precision too"
+    torch.testing.assert_close(mixed, found)
 
 
 def test_an_edit_of_any_part_trains_again() -> None:

@@ -131,6 +131,23 @@ def test_a_classifier_of_other_classes_is_dropped_and_said_so(tmp_path: Path) ->
     assert torch.equal(model.head.classifier.weight, before)
 
 
+@pytest.mark.parametrize("head", ["cam", "inca", "calm", "spg", "acol", "fsl"])
+def test_a_released_classifier_comes_whole_or_not_at_all(tmp_path: Path, head: str) -> None:
+    """A bias without its weights, as would fit a 1 × 1 convolution, would prefer some classes for no reason."""
+    path = tmp_path / "weights.safetensors"
+    entries = slim_entries() | {"fc.bias": torch.tensor([1.0, 2.0, 3.0])}
+    save_file(entries, path)
+    model = build("resnet50", head=head, num_classes=3, width=0.125)
+    before = {name: value.clone() for name, value in model.head.state_dict().items()}
+    report = load_pretrained(model, path)
+    if head in ("cam", "inca"):
+        assert torch.equal(model.head.classifier.bias, entries["fc.bias"]) and not report.dropped
+        assert torch.equal(model.head.classifier.weight, entries["fc.weight"])
+    else:
+        assert report.dropped == ["fc.bias", "fc.weight"]
+        assert all(torch.equal(value, before[name]) for name, value in model.head.state_dict().items())
+
+
 def test_counters_that_old_files_lack_are_not_missed(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     entries = {name: value for name, value in slim_entries().items() if not name.endswith("num_batches_tracked")}

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from wsol.models.minmax import minmax
 
-
 SHORTEST = 0.01
 
 

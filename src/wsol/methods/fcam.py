@@ -134,9 +134,11 @@ class Method(TrainingMethod):
 def seed_maps(name: str, classifier: Any, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Maps (B, h, w) of one class an image, by a CAM method, from activations (B, C, h, w) that are there already."""
     if name == "cam":
+        from wsol.attribution.capture import full_precision
         from wsol.attribution.select import of_classes
 
-        return of_classes(classifier.class_maps(features), targets)
+        with full_precision(features):  # under autocast too, as those of the other methods are
+            return of_classes(classifier.class_maps(features.float()), targets)
     # Found by name; the code closure only sees imports.
     from wsol.attribution import gradcam, gradcam_pp, layercam, smooth_gradcam_pp, xgradcam  # noqa: F401
     from wsol.attribution.linear_head import maps_from_features

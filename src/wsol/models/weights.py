@@ -38,7 +38,8 @@ def load_pretrained(model: nn.Module, path: str | os.PathLike[str]) -> LoadRepor
     The file is torchvision's state dict (`.safetensors`, `.pth` or `.pt`; bare, or under the key `state_dict`), or one
     that `save_model` wrote. Every parameter of the trunk must be there with its shape; of a file of ours the neck is
     taken where it fits, and never the classifier: as many classes need not be the same ones. A released classifier is
-    taken if it fits (ResNet50's `fc` with 1000 classes), else it keeps its initial values. Raises DataError that lists
+    taken if all of it fits (ResNet50's `fc` with 1000 classes), else the network's keeps its initial values: a bias
+    without its weights would prefer some classes for no reason. Raises DataError that lists
     missing, unexpected and mismatching names, and for a file that could only be read by running code stored in it.
     """
     import torch
@@ -162,10 +163,14 @@ def _translate(
         return kept, sorted(entries.keys() - kept.keys())
     trunk: Any = model.trunk
     translated, dropped = {}, []
+    released = trunk.released_classifiers
+    fits = all(
+        name in entries and theirs in own and own[theirs].shape == entries[name].shape
+        for name, theirs in released.items()
+    )
     for name, value in entries.items():
-        classifier = trunk.released_classifiers.get(name)
-        if classifier in own and own[classifier].shape == value.shape:
-            translated[classifier] = value
+        if fits and name in released:
+            translated[released[name]] = value
         elif name.startswith(trunk.released_only_prefixes):
             dropped.append(name)
         else:
