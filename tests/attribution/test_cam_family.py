@@ -98,18 +98,19 @@ def test_without_noise_smooth_gradcam_pp_is_gradcam_pp() -> None:
     torch.testing.assert_close(smooth, plain, rtol=1e-3, atol=1e-6)
 
 
-def test_smooth_variants_differ_as_named() -> None:
+@pytest.mark.parametrize(("variant", "eps"), [("torch-cam", 1e-8), ("f-cam", 0.0)])
+def test_smooth_variants_differ_as_named(variant: str, eps: float) -> None:
     model, images = made(Flattened), some_images()
     options: dict[str, Any] = {"layer": "body", "samples": 2, "sigma": 0.3, "seed": 1}
-    found = attribute(model, images, TARGETS, "smooth_gradcam_pp", variant="torch-cam", **options)
+    found = attribute(model, images, TARGETS, "smooth_gradcam_pp", variant=variant, **options)
     copies = list(with_noise(images, 2, 0.3, 1))
     for index, target in enumerate(TARGETS.tolist()):
         clean, _ = slow(model, images[index], target, "body")
         noisy, last = slow(model, copies[-1][index], target, "body")
         each = [slow(model, copy[index], target, "body")[1] for copy in copies]
         second, third = (sum(g**p for g in each) / 2 for p in (2, 3))
-        alpha = second / (2 * second + (third * clean).sum((1, 2), keepdim=True) + 1e-8)
-        expected = ((alpha * last.relu()).sum((1, 2), keepdim=True) * noisy).sum(0).relu()
+        alpha = second / (2 * second + (third * clean).sum((1, 2), keepdim=True) + eps)
+        expected = ((alpha * last.relu()).sum((1, 2), keepdim=True).nan_to_num(nan=0.0) * noisy).sum(0).relu()
         torch.testing.assert_close(found[index].double(), expected, rtol=1e-3, atol=1e-5)
     # As printed: the first derivative above the line. In float64 from the pure function.
     a, g = slow(model, images[0], 2, "body")

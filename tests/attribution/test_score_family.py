@@ -81,10 +81,13 @@ def test_iscam_is_the_loop_over_strengths(variant: str) -> None:
     model, images = network(), some_images()
     # As printed: Σ_{j<i} j / N for i = 1 … N.
     scales = tuple(sum(j / 4 for j in range(i)) for i in range(1, 5))
-    found = attribute(model, images, TARGETS, "iscam", layer="body", variant=variant, samples=4)
-    for index, target in enumerate(TARGETS.tolist()):
-        expected = slow(model, images[index], target, variant, scales)
-        torch.testing.assert_close(found[index], expected, rtol=1e-4, atol=1e-6)
+    later = tuple(sum(j / 4 for j in range(i + 1)) for i in range(1, 5))
+    default = scales if variant == "paper" else later
+    for schedule, taken in ((None, default), ("paper", scales), ("torch-cam", later)):
+        found = attribute(model, images, TARGETS, "iscam", layer="body", variant=variant, samples=4, schedule=schedule)
+        for index, target in enumerate(TARGETS.tolist()):
+            expected = slow(model, images[index], target, variant, taken)
+            torch.testing.assert_close(found[index], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_schedules_of_iscam() -> None:
@@ -192,11 +195,33 @@ def test_the_noise_of_sscam_is_named_by_seed_and_image() -> None:
     before = torch.get_rng_state()
     assert torch.equal(maps(seed=1), first) and not torch.allclose(maps(seed=2), first)
     assert torch.equal(torch.get_rng_state(), before), "the global stream is not drawn from"
-    shared = sscam.Noisy(2, 1.0, 0, shared=True)
+    shared = sscam.Noisy(2, 1.0, 0, colours=3)
     stream = shared.streams(images)[0]
-    added = shared.spread(torch.zeros(3, 4, 4), stream)
+    added = shared.spread(torch.zeros(5, 4, 4), stream)
+    assert added.shape == (5, 2, 3, 4, 4)
     assert torch.equal(added[0], added[2]) and not torch.equal(added[:, 0], added[:, 1])
-    assert torch.equal(shared.spread(torch.zeros(3, 4, 4), stream), added)
+    assert not torch.equal(added[:, :, 0], added[:, :, 1])
+    assert torch.equal(shared.spread(torch.zeros(5, 4, 4), stream), added)
+
+
+@torch.no_grad()
+def test_sscam_as_in_the_code_of_f_cam_is_a_loop() -> None:
+    """Each copy adds one noise (3, H, W) to the masks of all channels; the weight is the mean probability."""
+    model, images = network(), some_images()
+    found = attribute(model, images, TARGETS, "sscam", layer="body", variant="f-cam", samples=3, sigma=0.5, seed=7)
+    for index, target in enumerate(TARGETS.tolist()):
+        stream = torch.Generator().manual_seed(image_seeds(images, 7)[index])
+        noise = 0.5 * torch.randn(3, 3, *images.shape[2:], generator=stream)
+        expected = torch.zeros(found.shape[1:])
+        for plane in model.maps(images)[index]:
+            extent = plane.max() - plane.min()
+            if not extent:
+                continue
+            unit = (plane - plane.min()) / (extent + 1e-12)
+            mask = interpolate(unit[None, None], images.shape[2:], mode="bilinear")[0]
+            scores = [model((images[index] * (mask + copy))[None]).softmax(1)[0, target] for copy in noise]
+            expected += torch.stack(scores).mean() * unit
+        torch.testing.assert_close(found[index], expected.relu(), rtol=1e-4, atol=1e-6)
 
 
 def test_a_softmax_over_channels_knows_no_baseline_and_raw_scores_do() -> None:

@@ -3,8 +3,8 @@
 w is the softmax over the channels of the mean score over N = 10 copies s_i · mask · image.
 
 `schedule` gives s_1 … s_N: "paper", as printed, s_i = Σ_{j<i} j / N (0, 0.1, 0.3, … 4.5); "torch-cam", which starts one
-step later (0.1, 0.3, … 5.5), as F-CAM's code does; "path", s_i = i / N, which alone ends at the mask itself. A strength
-of 0 costs nothing: its score is that of the empty image.
+step later (0.1, 0.3, … 5.5), as F-CAM's code does; "path", s_i = i / N, which alone ends at the mask itself; None, that
+of the variant. A strength of 0 costs nothing: its score is that of the empty image.
 
 `variant` is one of Score-CAM's recipes: "paper", "torch-cam", "f-cam".
 """
@@ -23,6 +23,7 @@ from wsol.errors import ParameterError
 
 SAMPLES = 10
 SCHEDULES = ("paper", "torch-cam", "path")
+SCHEDULE_OF = {"paper": "paper", "torch-cam": "torch-cam", "f-cam": "torch-cam"}
 VARIANTS = {name: scorecam.VARIANTS[name] for name in ("paper", "torch-cam", "f-cam")}
 
 
@@ -67,13 +68,14 @@ def explain(
     *,
     variant: str = "paper",
     samples: int = SAMPLES,
-    schedule: str = "paper",
+    schedule: str | None = None,
     chunk: int | None = None,
     **changes: Any,
 ) -> tuple[list[Tensor], Tensor]:
     """Maps of each layer and the scores (B, K). `changes` are entries of `wsol.attribution.masking.CHOICES`."""
     recipe = masking.chosen_recipe("iscam", VARIANTS, variant, changes)
-    return masking.explain(model, images, targets, layer, recipe, Scaled(strengths(schedule, samples)), chunk)
+    scales = strengths(SCHEDULE_OF[variant] if schedule is None else schedule, samples)
+    return masking.explain(model, images, targets, layer, recipe, Scaled(scales), chunk)
 
 
 target_maps, class_maps, attribute = verbs(explain)

@@ -67,7 +67,7 @@ class Copies(Protocol):
         """An empty mask gives something else than the empty image."""
 
     def spread(self, masks: Tensor, stream: torch.Generator | None) -> Tensor:
-        """Masks (m, H, W) → (m, steps, H, W)."""
+        """Masks (m, H, W) → (m, steps, H, W), or (m, steps, 3, H, W) where colours are masked differently."""
 
     def gather(self, scores: Tensor, empty: Callable[[], Tensor]) -> Tensor:
         """Scores (m, steps, K), and those (K,) of the empty image on demand → (m, K)."""
@@ -139,8 +139,9 @@ class Scorer:
         self.size = (images.shape[2], images.shape[3])
 
     def masked(self, index: int, masks: Tensor) -> Tensor:
-        """(m, K) of image number `index` times masks (m, H, W)."""
-        return self.of(self._model(self._images[index] * masks[:, None].to(self._images.dtype)))
+        """(m, K) of image number `index` times masks (m, H, W) or (m, 3, H, W)."""
+        planes = masks if masks.ndim == 4 else masks[:, None]
+        return self.of(self._model(self._images[index] * planes.to(self._images.dtype)))
 
     def empty(self) -> Tensor:
         """(K,) of the image that is zero everywhere; computed once."""

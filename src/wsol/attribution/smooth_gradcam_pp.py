@@ -6,8 +6,10 @@ and A is that of the clean image.
 The paper prints D1 as the numerator of α. With no noise that would not be Grad-CAM++, which it smooths; the second
 derivative is what every released implementation takes, and the default. `numerator="first"` is what is printed.
 
-`variant="torch-cam"` is what torch-cam and F-CAM's code do: Σ_ab A · D3 in the denominator instead of (Σ_ab A) · D3, an
-ε of 1e-8 there, relu(G) of the last copy, and in the sum the activations of that copy.
+`variant="torch-cam"` is what torch-cam does: Σ_ab A · D3 in the denominator instead of (Σ_ab A) · D3, an ε of 1e-8 there,
+relu(G) of the last copy, and in the sum the activations of that copy. `variant="f-cam"` is what F-CAM's code does: the
+same without ε, and a channel that has 0 / 0 somewhere counts as nothing. Where gradients are small, as behind a pooling of
+many places, ε outweighs them, and the two differ widely.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ from wsol.attribution.targets import checked_targets, is_single
 from wsol.attribution.verbs import verbs
 from wsol.errors import ParameterError
 
-VARIANTS = ("paper", "torch-cam")
+VARIANTS = ("paper", "torch-cam", "f-cam")
 NUMERATORS = ("second", "first")
 SAMPLES, SIGMA = 4, 0.3
 """Copies, and σ of the noise on normalised images: F-CAM's, and torch-cam's defaults."""
-_EPS = 1e-8
+EPS = {"torch-cam": 1e-8, "f-cam": 0.0}
 MEMORY = 2**26
 """Largest number of gradient values (classes × activations) that are held at a time."""
 
@@ -46,10 +48,10 @@ def smooth_coefficients(
     return (alpha * first.relu()).sum((-2, -1), keepdim=True)
 
 
-def torchcam_coefficients(activation: Tensor, last: Tensor, second: Tensor, third: Tensor) -> Tensor:
-    """w (…, C, 1, 1) as torch-cam computes it; `last` is G of the last copy."""
+def torchcam_coefficients(activation: Tensor, last: Tensor, second: Tensor, third: Tensor, eps: float) -> Tensor:
+    """w (…, C, 1, 1) as torch-cam computes it, 0 where 0 / 0 is among its terms; `last` is G of the last copy."""
     mixed = (third * activation).sum((-2, -1), keepdim=True)
-    return (second / (2 * second + mixed + _EPS) * last.relu()).sum((-2, -1), keepdim=True)
+    return (second / (2 * second + mixed + eps) * last.relu()).sum((-2, -1), keepdim=True).nan_to_num(nan=0.0)
 
 
 def linear_coefficients(weight: Tensor, mean: Tensor, places: int, numerator: str = "second") -> Tensor:
@@ -68,7 +70,9 @@ def closed_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Of the options those that the closed form depends on. Raises ParameterError."""
     _check(**options)
     if options.get("variant", "paper") != "paper":
-        raise ParameterError("smooth_gradcam_pp: variant torch-cam shows the activations of a noisy copy: give images")
+        raise ParameterError(
+            f"smooth_gradcam_pp: variant {options['variant']} shows the activations of a noisy copy: give images"
+        )
     return {"numerator": options.get("numerator", "second")}
 
 
@@ -127,13 +131,13 @@ def explain(
         for sums, gradient in zip(powers, per_layer, strict=True):
             for power, total in enumerate(sums, 1):
                 total += gradient**power / samples
-        if variant == "torch-cam":
+        if variant in EPS:
             shown = [family.at_least_float(activation.detach()) for activation in recorded.activations]
     maps = []
     with torch.no_grad(), full_precision(scores):
         for activation, seen, (first, second, third), last in zip(clean, shown, powers, per_layer, strict=True):
-            if variant == "torch-cam":
-                weights = torchcam_coefficients(activation, last, second, third)
+            if variant in EPS:
+                weights = torchcam_coefficients(activation, last, second, third, EPS[variant])
             else:
                 weights = smooth_coefficients(activation, first, second, third, numerator)
             found = family.combine(seen, weights).transpose(0, 1)

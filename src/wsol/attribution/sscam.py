@@ -5,7 +5,8 @@ w is the softmax over the channels of the mean score over N copies of mask + δ,
 which scales the map of an image and no more.
 
 `variant`: "paper"; "torch-cam", min-max before the resize; "f-cam", F-CAM's code: min-max before the resize, the
-probability as score, no softmax over the channels, normalised activations in the sum, and one noise for all channels.
+probability as score, no softmax over the channels, normalised activations in the sum, and one noise for all channels,
+but another for each colour of the image.
 """
 
 from __future__ import annotations
@@ -16,25 +17,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wsol.attribution import masking
+from wsol.attribution import masking, scorecam
 from wsol.attribution.gradients import image_seeds
-from wsol.attribution.masking import Recipe
 from wsol.attribution.verbs import verbs
 from wsol.errors import ParameterError
 
 SAMPLES, SIGMA = 35, 2.0
-VARIANTS = {
-    "paper": Recipe(),
-    "torch-cam": Recipe(order="normalise-resize", eps=1e-8),
-    "f-cam": Recipe(
-        order="normalise-resize", score="probability", weights="raw", combine="normalised", constant="skip"
-    ),
-}
+VARIANTS = {name: scorecam.VARIANTS[name] for name in ("paper", "torch-cam", "f-cam")}
 
 
 @dataclass
 class Noisy:
-    """`steps` copies of each mask, each with its own noise, or with noise that all channels of the image share.
+    """`steps` copies of each mask with noise of their own for each channel, the same for all colours of the image.
+
+    Or, where `colours` is not 0, with noise for each of so many colours that all channels share.
 
     An image's stream is named by its own pixels, and drawn from channel by channel on the images' device. So neither
     batch nor chunk matter; a GPU draws other numbers than a CPU.
@@ -43,15 +39,16 @@ class Noisy:
     steps: int
     sigma: float
     seed: int
-    shared: bool = False
+    colours: int = 0
     noisy: bool = True
 
     def spread(self, masks: Tensor, stream: torch.Generator | None) -> Tensor:
         assert stream is not None
         shape = (self.steps, *masks.shape[1:])
-        if self.shared:
+        if self.colours:
             again = torch.Generator(masks.device).manual_seed(stream.initial_seed())
-            return masks[:, None] + self.sigma * self._draw(shape, masks, again)
+            noise = self._draw((self.steps, self.colours, *masks.shape[1:]), masks, again)
+            return masks[:, None, None] + self.sigma * noise
         draws = torch.stack([self._draw(shape, masks, stream) for _ in masks])
         return draws.mul_(self.sigma).add_(masks[:, None])
 
@@ -85,7 +82,7 @@ def explain(
             f"sscam: samples {samples} must be at least 1, sigma {sigma} not negative; the paper's 35, 2"
         )
     recipe = masking.chosen_recipe("sscam", VARIANTS, variant, changes)
-    copies = Noisy(samples, sigma, seed, shared=variant == "f-cam")
+    copies = Noisy(samples, sigma, seed, colours=images.shape[1] if variant == "f-cam" else 0)
     return masking.explain(model, images, targets, layer, recipe, copies, chunk)
 
 

@@ -18,7 +18,7 @@ STATUSES = (MEASURED, MISSING, TOO_LONG, NOT_IN_SCALE)
 """From best to worst; the mean of the baselines has the worst status of them."""
 MEAN = "Mean"
 PAPER_WAY = ", paper's way"
-"""Of rows at the end that compare F-CAM with the baselines as the paper did; their value is the row's `paper_way`."""
+"""Of rows at the end that compare F-CAM with the baselines as the paper did: value, spread and number of those times."""
 MILLISECONDS, MILLIONS, MAPS, PIXELS = "ms", "million", "maps", "pixels"
 DETAILS = {
     "#PCL": ("parameters of the classifier", MILLIONS),
@@ -71,14 +71,11 @@ def timing_lines(
             timing = timings.get(network["backbone"])
             place = row.removesuffix(PAPER_WAY), network["label"]
             if row.endswith(PAPER_WAY):
-                (own,) = (line for line in lines if (line.row, line.backbone) == (place[0], network["backbone"]))
-                measured = _empty(own.status) | {"value": own.paper_way}
+                measured = _row_times(definition, place[0], timing, "paper_seconds") | {"paper_way": None}
             elif row in DETAILS:
                 measured = _detail(row, timing)
-            elif row == MEAN:
-                measured = _mean([line for line in lines if _is_baseline(definition, line, network["backbone"])])
             else:
-                measured = _time(row, timing)
+                measured = _row_times(definition, row, timing, "seconds")
             lines.append(
                 TimingLine(
                     row=row,
@@ -130,7 +127,14 @@ def _millions(count: int | None) -> float | None:
     return None if count is None else count / 1e6
 
 
-def _time(row: str, timing: Mapping[str, Any] | None) -> dict[str, Any]:
+def _row_times(definition: Mapping[str, Any], row: str, timing: Mapping[str, Any] | None, which: str) -> dict[str, Any]:
+    """A row's times, `seconds` or `paper_seconds`; those of `MEAN` are the baselines' means."""
+    if row != MEAN:
+        return _time(row, timing, which)
+    return _mean([_time(each["label"], timing, which) for each in definition["rows"] if each["baseline"]])
+
+
+def _time(row: str, timing: Mapping[str, Any] | None, which: str) -> dict[str, Any]:
     if timing is None:
         return _empty(NOT_IN_SCALE)
     found = timing["rows"].get(row)
@@ -138,7 +142,7 @@ def _time(row: str, timing: Mapping[str, Any] | None) -> dict[str, Any]:
         return _empty(MISSING)
     if not found["seconds"]:
         return _empty(TOO_LONG, f"not run: about {found['estimate']:.0f} s by its number of forward passes")
-    times = [1000 * each for each in found["seconds"]]
+    times = [1000 * each for each in found[which]]
     return {
         "value": statistics.median(times),
         "std": statistics.stdev(times) if len(times) > 1 else None,
@@ -149,20 +153,16 @@ def _time(row: str, timing: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _is_baseline(definition: Mapping[str, Any], line: TimingLine, backbone: str) -> bool:
-    return line.backbone == backbone and any(row["baseline"] and row["label"] == line.row for row in definition["rows"])
-
-
-def _mean(parts: Sequence[TimingLine]) -> dict[str, Any]:
-    worst = max((part.status for part in parts), key=STATUSES.index)
+def _mean(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    worst = max((part["status"] for part in parts), key=STATUSES.index)
     if worst != MEASURED:
         return _empty(worst)
-    spreads = [part.std for part in parts if part.std is not None]
+    spreads = [part["std"] for part in parts if part["std"] is not None]
     return {
-        "value": statistics.fmean(part.value for part in parts if part.value is not None),
+        "value": statistics.fmean(part["value"] for part in parts),
         "std": math.hypot(*spreads) / len(parts) if len(spreads) == len(parts) else None,
-        "repeats": min(part.repeats for part in parts if part.repeats is not None),
-        "paper_way": statistics.fmean(part.paper_way for part in parts if part.paper_way is not None),
+        "repeats": min(part["repeats"] for part in parts),
+        "paper_way": statistics.fmean(part["paper_way"] for part in parts),
         "status": MEASURED,
         "note": "",
     }
