@@ -6,10 +6,10 @@ and A is that of the clean image.
 The paper prints D1 as the numerator of α. With no noise that would not be Grad-CAM++, which it smooths; the second
 derivative is what every released implementation takes, and the default. `numerator="first"` is what is printed.
 
-`variant="torch-cam"` is what torch-cam does: Σ_ab A · D3 in the denominator instead of (Σ_ab A) · D3, an ε of 1e-8 there,
-relu(G) of the last copy, and in the sum the activations of that copy. `variant="f-cam"` is what F-CAM's code does: the
-same without ε, and a channel that has 0 / 0 somewhere counts as nothing. Where gradients are small, as behind a pooling of
-many places, ε outweighs them, and the two differ widely.
+`variant="torch-cam"` is what torch-cam does: Σ_ab A · D3 in the denominator instead of (Σ_ab A) · D3, an ε of 1e-8
+there, relu(G) of the last copy, and in the sum the activations of that copy. `variant="f-cam"` is what F-CAM's code
+does: the same without ε, and a channel that has 0 / 0 somewhere counts as nothing. Where gradients are small, as
+behind a pooling of many places, ε outweighs them, and the two differ widely.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from wsol.errors import ParameterError
 from wsol.files import atomic_path, read_json
 from wsol.progress import ProgressFile
 from wsol.provenance.job import Job
+from wsol.training.kept import kept_epoch
 
 if TYPE_CHECKING:
     from wsol.data.manifest import Manifest
@@ -139,13 +140,6 @@ def run_training(
         report=tell,
         progress=lambda fraction: show(fraction, f"epoch {int(done['epoch']) + 1} of {hyper['epochs']}"),
     )
-
-
-def kept_epoch(history: Sequence[dict[str, float]], checkpoint: str) -> int:
-    """The epoch whose weights become the model: the last, or the earliest of those that localise best."""
-    if checkpoint == "last":
-        return int(history[-1]["epoch"])
-    return int(max(history, key=lambda row: row["val_localisation"])["epoch"])
 
 
 def main(argv: list[str]) -> int:

@@ -34,7 +34,10 @@ def curve_settings(scale: str, name: str) -> dict[str, Any]:
     used = [dataset for dataset in spec["datasets"] if dataset in view.stand_ins]
     return {
         "name": name,
-        **{key: spec[key] for key in ("number", "kind", "title", "paper", "source", "factors", "images", "option")},
+        **{
+            key: spec[key]
+            for key in ("number", "kind", "title", "paper", "source", "factors", "images", "option", "symbol")
+        },
         "scale": scale,
         "image_size": view.image_size,
         "seeds": view.seeds,
@@ -101,7 +104,8 @@ def _left_out(spec: dict[str, Any], view: Scale) -> list[str]:
 
 def _dataset(paper_name: str, view: Scale) -> dict[str, Any]:
     shown = view.stand_in(paper_name)
-    return shown | {"localisation": load_dataset(shown["dataset"])["localisation"]}
+    settings = load_dataset(shown["dataset"])
+    return shown | {key: settings[key] for key in ("localisation", "headline_metric")}
 
 
 def _lacking(name: str, view: Scale) -> str | None:

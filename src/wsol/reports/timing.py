@@ -18,7 +18,7 @@ STATUSES = (MEASURED, MISSING, TOO_LONG, NOT_IN_SCALE)
 """From best to worst; the mean of the baselines has the worst status of them."""
 MEAN = "Mean"
 PAPER_WAY = ", paper's way"
-"""Of rows at the end that compare F-CAM with the baselines as the paper did: value, spread and number of those times."""
+"""Of rows at the end that compare F-CAM with the baselines as the paper did: with value and spread of those times."""
 MILLISECONDS, MILLIONS, MAPS, PIXELS = "ms", "million", "maps", "pixels"
 DETAILS = {
     "#PCL": ("parameters of the classifier", MILLIONS),

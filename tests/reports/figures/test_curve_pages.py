@@ -16,13 +16,14 @@ from wsol.attribution.store import write_maps
 from wsol.data.manifest import Manifest, Row
 from wsol.errors import DataError
 from wsol.reports.figures.activation_curves import activation_page
-from wsol.reports.figures.convergence import convergence_page, selected_epoch
+from wsol.reports.figures.convergence import convergence_page
 from wsol.reports.figures.curve_page import COLUMNS, CurvePage, Line, Number, Panel, numbers_csv
 from wsol.reports.figures.draw_curves import draw_curves
 from wsol.reports.figures.draws import draws_page
 from wsol.reports.figures.resolution import resolution_page, resolution_pictures
 from wsol.reports.figures.searched import search_page
 from wsol.reports.figures.threshold_curves import curve_of, threshold_page
+from wsol.training.kept import kept_epoch
 
 SIZE = 16
 
@@ -52,6 +53,7 @@ def settings(kind: str, seeds: tuple[int, ...] = (0,), **changes: Any) -> dict[s
                 "stands_in_for": "CUB",
                 "synthetic": True,
                 "localisation": "boxes",
+                "headline_metric": "MaxBoxAccV2",
             }
         ],
         "panels": [{"row": "CAM", "dataset": "birds", "backbone": "resnet50", "lines": lines}],
@@ -151,13 +153,14 @@ def test_activations_are_those_of_the_scored_maps(tmp_path: Path) -> None:
 def test_the_ring_is_on_the_epoch_whose_weights_are_kept(tmp_path: Path) -> None:
     localisation = [10.0, 40.0, 40.0, 30.0]
     history = [{"epoch": float(e), "val_accuracy": 5.0 * e, "val_localisation": v} for e, v in enumerate(localisation)]
-    assert selected_epoch(history, "best") == 1  # the first of equals
-    assert selected_epoch(history, "last") == 3
+    assert kept_epoch(history, "best") == 1  # the first of equals
+    assert kept_epoch(history, "last") == 3
     path = tmp_path / "train.csv"
     lines = [f"{row['epoch']:g},{row['val_accuracy']},{row['val_localisation']}" for row in history]
     path.write_text("\n".join(["epoch,val_accuracy,val_localisation", *lines]) + "\n")
     page = convergence_page(settings("convergence"), [path, path])
     classifier, _, decoder, _ = page.rows[0][0].lines
+    assert page.rows[0][0].y_label == "top-1 and MaxBoxAccV2, %"
     assert (classifier.marks, decoder.marks) == ([3], [1])
     assert values(page, "fcam_cam") == {
         "selected_epoch": [1],
@@ -175,10 +178,11 @@ def test_draws_of_a_value_are_averaged_and_unfinished_ones_left_out(tmp_path: Pa
     head = "draw,rank,status,epoch,val_localisation,val_accuracy,options.background,reason"
     rows = ["0,2,finished,1,40,9,0.6,", "1,1,finished,1,60,9,0.6,", "2,3,finished,1,30,9,0.1,", "3,4,failed,,,,0.3,oom"]
     path.write_text("\n".join([head, *rows]) + "\n")
-    chosen = settings("search", option="options.background")
+    chosen = settings("search", option="options.background", symbol="n⁻")
     chosen["panels"][0]["lines"] = chosen["panels"][0]["lines"][1:]
     page = search_page(chosen, [path])
     runs, means = page.rows[0][0].lines
+    assert (page.rows[0][0].x_label, page.rows[0][0].y_label) == ("n⁻", "MaxBoxAccV2, %")
     assert (list(runs.x), list(runs.y), runs.dots) == ([0.6, 0.6, 0.1], [40.0, 60.0, 30.0], True)
     assert (list(means.x), list(means.y)) == ([0.1, 0.6], [30.0, 50.0])
     assert [(number.at, list(number.values)) for number in page.numbers] == [("0.1", [30.0]), ("0.6", [40.0, 60.0])]

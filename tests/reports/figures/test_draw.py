@@ -54,6 +54,14 @@ def test_the_same_page_has_the_same_bytes_and_no_date(tmp_path: Path) -> None:
     assert b"Matplotlib" not in document
 
 
+def test_many_rows_with_long_titles_stay_on_the_page(tmp_path: Path) -> None:
+    """Smaller panels have narrower titles, of more lines, which leave less room for panels."""
+    long = "a rendered wren against one with another wing"
+    rows = [replace(one, pictures=[replace(one.pictures[0], title=long)]) for one in [row(3)] * 7]
+    draw(page(rows=rows, headings=["image", "a", "b", "c"]), tmp_path / "a.png", tmp_path / "a.pdf")
+    assert pixels(tmp_path / "a.png").shape[0] <= 23 / 2.54 * DPI + 1
+
+
 def test_a_page_is_17_cm_wide_and_shows_the_outline_in_its_colour(tmp_path: Path) -> None:
     draw(page(), tmp_path / "a.png", tmp_path / "a.pdf")
     drawn = pixels(tmp_path / "a.png")

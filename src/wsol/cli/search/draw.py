@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from wsol.cli.entry import enter
-from wsol.cli.train import Session, add_training, kept_epoch, open_session, run_training, write_history
+from wsol.cli.train import Session, add_training, open_session, run_training, write_history
 from wsol.config.roots import draw_roots
 from wsol.errors import DivergedError, WsolError
 from wsol.files import read_json, write_json
 from wsol.provenance.job import Job
 from wsol.search.trial import CELL, FAILED, FINISHED, STOPPED, Trial, draw_name
+from wsol.training.kept import kept_epoch
 
 
 class StoppedEarly(WsolError):

@@ -16,21 +16,13 @@ from wsol.reports.figures.curve_page import (
     Panel,
     in_rows,
     left_out_sentence,
+    metric_of,
     panel_title,
     title_of_curves,
 )
+from wsol.training.kept import kept_epoch
 
 SHOWN = (("val_accuracy", "classification"), ("val_localisation", "localisation"))
-
-History = Sequence[Mapping[str, float]]
-
-
-def selected_epoch(history: History, checkpoint: str) -> int:
-    """The epoch whose weights are kept: the last, or the first of the highest localisation, epoch 0 included."""
-    if checkpoint == "last":
-        return int(history[-1]["epoch"])
-    best = max(row["val_localisation"] for row in history)
-    return int(next(row["epoch"] for row in history if row["val_localisation"] == best))
 
 
 def convergence_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
@@ -43,7 +35,7 @@ def convergence_page(settings: Mapping[str, Any], files: Sequence[Path]) -> Curv
             kept: list[tuple[float, ...]] = []
             for _ in line_cells(settings, described, line):
                 history = read_history(next(left))
-                epoch = selected_epoch(history, line["checkpoint"])
+                epoch = kept_epoch(history, line["checkpoint"])
                 epochs = [row["epoch"] for row in history]
                 for look, (column, label) in enumerate(SHOWN):
                     values = [row[column] for row in history]
@@ -57,7 +49,8 @@ def convergence_page(settings: Mapping[str, Any], files: Sequence[Path]) -> Curv
                 Number(*cell_columns, name, each) for name, each in zip(names, zip(*kept, strict=True), strict=True)
             ]
         title = panel_title(settings, described)
-        panels.append(Panel(title, "epoch", "train-fullsup, %", lines, y_limits=(0, 100), whole_x=True))
+        measured = f"top-1 and {metric_of(settings, described)}, %"
+        panels.append(Panel(title, "epoch", measured, lines, y_limits=(0, 100), whole_x=True))
     rules = {line["label"]: line["checkpoint"] for panel in settings["panels"] for line in panel["lines"]}
     rule = {
         "best": "of the highest localisation (the first of several)",

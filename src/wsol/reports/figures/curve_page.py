@@ -133,5 +133,10 @@ def panel_title(settings: Mapping[str, Any], panel: Mapping[str, Any]) -> str:
     return ", ".join([*(panel[key] for key in ("dataset", "row") if several[key]), panel["backbone"]])
 
 
+def metric_of(settings: Mapping[str, Any], panel: Mapping[str, Any]) -> str:
+    """The headline metric of the panel's data set, by which epochs and draws are chosen."""
+    return next(str(each["headline_metric"]) for each in settings["datasets"] if each["dataset"] == panel["dataset"])
+
+
 def left_out_sentence(settings: Mapping[str, Any]) -> str:
     return f" Not at this scale: {', '.join(settings['left_out'])}." if settings["left_out"] else ""

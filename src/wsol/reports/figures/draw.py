@@ -23,7 +23,7 @@ TITLE, HEADING, TEXT = 8.0, 7.5, 6.0
 LINE = 1.25 / 72
 """Inches of a line of text, a point of its size."""
 GAP, EDGE, FOOT = 0.035, 0.04, 0.42
-MAX_SIDE = 1.45
+MIN_SIDE, MAX_SIDE = 0.4, 1.45
 CHARACTER, CHARACTER_IN_TEXT = 0.58, 0.52
 """Width of a character of the sans-serif font, in font sizes: in a short line, and on average over a long one."""
 LABEL_LINES = 3
@@ -58,11 +58,12 @@ def _compose(page: FigurePage) -> Figure:
     head = 0.06 + len(title) * LINE * TITLE + (LINE * HEADING + 0.05 if page.headings else 0.03)
     foot = FOOT + len(caption) * LINE * TEXT
     heads = [_title_height(row, side) for row in page.rows]
-    # Rows that would not fit on the page get smaller panels; their titles then wrap at the new width.
-    room = MAX_HEIGHT - head - foot - sum(heads) - GAP * len(heads)
-    if side * len(heads) > room:
-        side = room / len(heads)
+    # Rows that would not fit on the page get smaller panels; their titles wrap at the new width, and need more room.
+    while side * len(heads) > (room := MAX_HEIGHT - head - foot - sum(heads) - GAP * len(heads)) + 1e-9:
+        side = max(MIN_SIDE, room / len(heads))
         heads = [_title_height(row, side) for row in page.rows]
+        if side == MIN_SIDE:
+            break  # rather a page that is too high than panels that show nothing
     height = head + foot + sum(heads) + (side + GAP) * len(heads)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     # Panels stand in the middle of the page where they do not fill it.

@@ -57,8 +57,9 @@ def _compose(page: CurvePage) -> Any:
         engine.set(rect=room, w_pad=0.03, h_pad=0.03)  # type: ignore[call-arg]
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, panels in zip(grid, page.rows, strict=True):
+        # Constrained layout makes no room for a title that is wider than its panel.
         for column, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
-            _panel(axis, panel, first=column == 0 or panel.y_label != panels[0].y_label)
+            _panel(axis, panel, 0.8 * wide / columns, first=column == 0 or panel.y_label != panels[0].y_label)
     figure.text(0.5, 1 - 0.05 / height, "\n".join(title), fontsize=TITLE, ha="center", va="top", linespacing=1.2)
     figure.text(EDGE / WIDTH, 0.03 / height, "\n".join(caption), fontsize=TEXT, va="bottom", linespacing=1.2)
     handles: dict[str, Any] = {}
@@ -86,8 +87,8 @@ def _columns(labels: list[str]) -> int:
     return max(1, min(len(labels), int(WIDTH / each)))
 
 
-def _panel(axis: Any, panel: Panel, *, first: bool) -> None:
-    axis.set_title(panel.title, pad=3)
+def _panel(axis: Any, panel: Panel, width: float, *, first: bool) -> None:
+    axis.set_title("\n".join(wrapped(panel.title, width, TEXT + 1)), pad=3)
     axis.set_xlabel(panel.x_label)
     if first:
         axis.set_ylabel(panel.y_label)

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from wsol.errors import DataError
-from wsol.reports.figures.curve_page import CurvePage, Line, Number, Panel, left_out_sentence, title_of_curves
+from wsol.reports.figures.curve_page import (
+    CurvePage,
+    Line,
+    Number,
+    Panel,
+    left_out_sentence,
+    metric_of,
+    title_of_curves,
+)
 from wsol.search.choose import best, eligible, read_table
 from wsol.search.trial import Trial
 
@@ -33,7 +41,15 @@ def draws_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
         ]
         title = f"{described['row']}, {described['dataset']}"
         rows.setdefault(described["row"], []).append(
-            Panel(title, "", "%", lines, x_limits=limits, y_limits=(0, 100), logarithmic_x=True)
+            Panel(
+                title,
+                "",
+                f"top-1 and {metric_of(settings, described)}, %",
+                lines,
+                x_limits=limits,
+                y_limits=(0, 100),
+                logarithmic_x=True,
+            )
         )
         numbers += _numbers(described, found, chosen, option)
     last = list(rows)[-1]

@@ -16,6 +16,7 @@ from wsol.reports.figures.curve_page import (
     Panel,
     in_rows,
     left_out_sentence,
+    metric_of,
     panel_title,
     title_of_curves,
 )
@@ -27,7 +28,7 @@ MEASURE = "val_localisation"
 
 def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
     """The page of draws.csv files in the order of `wsol.config.curve_lines.line_files`."""
-    option = settings["option"]
+    option, symbol = settings["option"], settings["symbol"] or settings["option"].removeprefix("options.")
     every = [read_draws(path, option) for path in files]
     left = iter(every)
     tried = [value for runs in every for value, _ in runs]
@@ -48,15 +49,15 @@ def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage
         panels.append(
             Panel(
                 panel_title(settings, described),
-                option.removeprefix("options."),
-                "localisation, %",
+                symbol,
+                f"{metric_of(settings, described)}, %",
                 lines,
                 x_limits=(min(tried) - margin, max(tried) + margin),
                 y_limits=(0, 100),
             )
         )
     caption = (
-        f"Draws of a random search of {option} alone, all else fixed: localisation on train-fullsup by the data set's "
+        f"Draws of a random search of {symbol} alone, all else fixed: localisation on train-fullsup by the data set's "
         "headline metric, of the epoch whose weights each draw would keep. Draws that failed or were stopped early are "
         "left out."
     )

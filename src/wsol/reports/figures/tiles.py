@@ -83,6 +83,7 @@ def _compose(page: TilePage) -> Figure:
 
     title, caption = wrapped(page.title, WIDTH, TITLE), wrapped(page.caption, WIDTH - 2 * EDGE, TEXT)
     groups = sum(first.group != second.group for first, second in zip(page.rows, page.rows[1:], strict=False))
+    noted = any(tile.note for row in page.rows for tile in row.tiles) * (LINE * TEXT + 0.02)
     head = 0.08 + len(title) * LINE * TITLE + any(page.blocks) * LINE * HEADING + LINE * TEXT + 0.04
     foot = 0.38 + len(caption) * LINE * TEXT
     labelled = any(row.label for row in page.rows)
@@ -95,14 +96,14 @@ def _compose(page: TilePage) -> Figure:
         head, lines = head + (needed - lines) * LINE * HEADING, needed
         side = min(
             (WIDTH - left - EDGE - (blocks - 1) * BLOCK_GAP + GAP) / columns - GAP,
-            (MAX_HEIGHT - head - foot - groups * GROUP_GAP) / len(page.rows) - GAP,
+            (MAX_HEIGHT - head - foot - groups * GROUP_GAP) / len(page.rows) - GAP - noted,
             MAX_SIDE,
         )
         # Names such as Grad-CAM++ are of wide characters.
         headings = [
             wrapped(text, 0.85 * (len(below) * (side + GAP) - GAP), HEADING) or [""] for text, below in page.columns
         ]
-    height = head + foot + groups * GROUP_GAP + (side + GAP) * len(page.rows)
+    height = head + foot + groups * GROUP_GAP + (side + noted + GAP) * len(page.rows)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     width = columns * (side + GAP) - GAP + (blocks - 1) * BLOCK_GAP
     left += max(0.0, (WIDTH - left - EDGE - width) / 2)
@@ -128,7 +129,7 @@ def _compose(page: TilePage) -> Figure:
             x = (starts[0] - 0.05 - labelled * LABEL_LINES * LINE * TEXT) / WIDTH
             y = (group_top + top) / 2 / height
             figure.text(x, y, row.group, fontsize=HEADING, rotation=90, ha="right", va="center")
-        top -= GAP
+        top -= noted + GAP
     _draw_foot(figure, page, caption, height)
     return figure
 
@@ -178,8 +179,10 @@ def _draw_tile(axis: Axes, tile: Tile) -> None:
         for stroke, points in (("black", 1.4), (TRUE_COLOUR, 0.8)):
             axis.contour(tile.region.astype(float), levels=[0.5], colors=[stroke], linewidths=points)
     if tile.note:
-        frame = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-        axis.text(0.03, 0.03, tile.note, transform=axis.transAxes, fontsize=TEXT, va="bottom", bbox=frame)
+        # Below the picture, of which it would hide a corner.
+        axis.annotate(
+            tile.note, (0.5, 0), (0, -2), "axes fraction", "offset points", ha="center", va="top", fontsize=TEXT
+        )
 
 
 def _draw_foot(figure: Figure, page: TilePage, caption: Sequence[str], height: float) -> None:
