@@ -11,6 +11,7 @@ from torch.autograd import gradcheck
 
 from wsol.errors import ParameterError
 from wsol.losses import calm
+from wsol.models.of_label import of_label
 
 OBJECTIVES = {"ml": calm.maximum_likelihood, "em": calm.expectation_maximisation}
 
@@ -92,7 +93,7 @@ def test_finite_differences(name: str) -> None:
     if name == "ml":
         assert gradcheck(lambda f, h: calm.maximum_likelihood(f, h, labels), (f, h))
     else:
-        q = calm.of_label(calm.log_posterior(f, h).exp(), labels).detach()
+        q = of_label(calm.log_posterior(f, h).exp(), labels).detach()
         assert gradcheck(lambda f, h: calm.expectation_maximisation(f, h, labels, posterior=q), (f, h))
 
 
@@ -109,7 +110,7 @@ def test_em_with_its_own_posterior_has_the_gradient_of_ml(normaliser: str) -> No
 
 def test_em_gradient_is_weighted_by_the_posterior() -> None:
     f, h, labels = batch(seed=6)
-    q = calm.of_label(calm.log_posterior(f, h).exp(), labels).detach()
+    q = of_label(calm.log_posterior(f, h).exp(), labels).detach()
     of_f, of_h = gradients(calm.expectation_maximisation(f, h, labels), f, h)
     target = torch.nn.functional.one_hot(labels, 4)[:, :, None, None]
     torch.testing.assert_close(of_f, q[:, None] * (f.softmax(1) - target))  # cross-entropy at z, weighted by q(z)
@@ -138,7 +139,7 @@ def test_a_dead_h_is_a_uniform_location(name: str) -> None:
     of_f, of_h = gradients(loss, f, dead)
     assert torch.isfinite(of_f).all() and torch.isfinite(of_h).all()
     # What is uniform goes up where the posterior is above average, and down elsewhere.
-    q = calm.of_label(calm.log_posterior(f, alive).exp(), labels)
+    q = of_label(calm.log_posterior(f, alive).exp(), labels)
     torch.testing.assert_close(of_h[1, 0], 1 / 9 - q[1])
     assert (of_h[1] != 0).any() and (of_f[1] != 0).any()
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from wsol.attribution import score_maps
 from wsol.losses import calm
 from wsol.models import build
+from wsol.models.of_label import of_label
 
 
 def random_features(seed: int) -> tuple[Tensor, Tensor]:
@@ -61,13 +62,13 @@ def test_equations_f_to_i_the_bound(seed: int, sharpness: float) -> None:
     q = (sharpness * torch.randn(3, 9, generator=generator, dtype=torch.float64)).softmax(1).reshape(3, 3, 3)
     entropy = -(q * q.log()).sum((1, 2))
     objective = calm.maximum_likelihood(f, h, labels)  # f
-    weighted = -(q * (calm.of_label(calm.log_joint(f, h), labels) - q.log()).exp()).sum((1, 2)).log()  # g
+    weighted = -(q * (of_label(calm.log_joint(f, h), labels) - q.log()).exp()).sum((1, 2)).log()  # g
     upper = calm.expectation_maximisation(f, h, labels, posterior=q)  # i
     jensen = upper - entropy  # h
     torch.testing.assert_close(weighted, objective)
     assert (objective <= jensen + 1e-9).all() and (jensen <= upper + 1e-9).all()
     # The first gap is the divergence of q from the posterior, and closes where q is the posterior (j, k).
-    posterior = calm.of_label(calm.log_posterior(f, h), labels)
+    posterior = of_label(calm.log_posterior(f, h), labels)
     torch.testing.assert_close(jensen - objective, (q * (q.log() - posterior)).sum((1, 2)), rtol=1e-7, atol=1e-9)
     own = posterior.exp()
     closed = calm.expectation_maximisation(f, h, labels) + torch.special.xlogy(own, own).sum((1, 2))
@@ -92,7 +93,7 @@ def test_an_em_step_never_lowers_the_likelihood_and_the_m_step_is_its_optimum(se
     count, losses = len(labels), []
     for _ in range(6):
         losses.append(float(calm.maximum_likelihood(*shared(f, h, count), labels).sum()))
-        q = calm.of_label(calm.log_posterior(*shared(f, h, count)).exp(), labels)
+        q = of_label(calm.log_posterior(*shared(f, h, count)).exp(), labels)
         of_class = torch.stack([q[labels == label].sum(0) for label in range(3)])
         f = (of_class / of_class.sum(0)).log()[None].requires_grad_()
         h = q.mean(0)[None, None].requires_grad_()
@@ -116,7 +117,7 @@ def test_a_gradient_step_on_the_bound_lowers_the_likelihood_objective() -> None:
     values = []
     for _ in range(10):
         values.append(float(calm.maximum_likelihood(f, h, labels).sum().detach()))
-        q = calm.of_label(calm.log_posterior(f, h).exp(), labels).detach()
+        q = of_label(calm.log_posterior(f, h).exp(), labels).detach()
         for _ in range(3):  # several steps on one posterior: θ′ is not θ
             slopes = torch.autograd.grad(calm.expectation_maximisation(f, h, labels, posterior=q).sum(), (f, h))
             with torch.no_grad():

@@ -34,6 +34,8 @@ def extract_maps(
     """
     import torch
 
+    from wsol.models.of_label import of_label
+
     base, _, aggregation = attribution.partition("+")
     module = load(base)
     combine = load(aggregation).aggregate if aggregation else None
@@ -55,7 +57,7 @@ def extract_maps(
                     _check_classes(members, every.shape[1])
                     own = combine(every, members.to(device)[classes], normalise=not getattr(module, "ONE_SCALE", False))
                 else:
-                    own = every[torch.arange(len(chosen), device=every.device), classes]
+                    own = of_label(every, classes)
             if maps is None:  # filled in place: maps at full resolution are not held twice
                 maps = np.empty((len(labels), *own.shape[1:]), dtype=np.float32)
             maps[chosen] = own.float().cpu().numpy()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor, arange
+from torch import Tensor
 
 from wsol.errors import ParameterError
+from wsol.models.of_label import of_label
 
 
 def of_classes(maps: Tensor, targets: Tensor) -> Tensor:
@@ -12,7 +13,7 @@ def of_classes(maps: Tensor, targets: Tensor) -> Tensor:
     wrong = targets[(targets < 0) | (targets >= maps.shape[1])]
     if len(wrong):
         raise ParameterError(f"target {int(wrong[0])} is no class of a network with {maps.shape[1]} classes")
-    return maps[arange(len(targets), device=maps.device), targets]
+    return of_label(maps, targets)
 
 
 def counterfactual(maps: Tensor, first: Tensor, second: Tensor) -> Tensor:

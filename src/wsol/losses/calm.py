@@ -37,6 +37,7 @@ import torch
 from torch import Tensor
 
 from wsol.errors import ParameterError
+from wsol.models.of_label import of_label
 
 NORMALISERS = ("exact", "reference")
 
@@ -106,11 +107,6 @@ def expected_loss(log_joint_of_label: Tensor, posterior: Tensor) -> Tensor:
     weights = posterior.detach().to(log_joint_of_label.dtype)
     # 0 · log 0 = 0, in value and gradient.
     return -(weights * log_joint_of_label.masked_fill(weights == 0, 0.0)).sum((1, 2))
-
-
-def of_label(maps: Tensor, labels: Tensor) -> Tensor:
-    """Each image's map of its own label: (B, K, h, w) and (B,) → (B, h, w)."""
-    return maps[torch.arange(len(labels), device=maps.device), labels]
 
 
 def _reference_location(h: Tensor) -> Tensor:

@@ -75,13 +75,12 @@ class Method(TrainingMethod):
 
     def mask_losses(self, given: Guidance, labels: torch.Tensor, frame: tuple[int, int]) -> dict[str, torch.Tensor]:
         """Branch → its loss, in a frame (H, W) that all maps are resized to first."""
-        import torch
-
         from wsol.losses.pseudo_masks import mask_loss, pseudo_mask, resized
         from wsol.models.minmax import minmax
+        from wsol.models.of_label import of_label
 
         # The label's map is picked before it is resized: all K of them at 224² need gigabytes.
-        chosen = given.class_maps.detach()[torch.arange(len(labels), device=labels.device), labels]
+        chosen = of_label(given.class_maps.detach(), labels)
         b1, b2, c = (resized(branch, frame) for branch in (given.b1, given.b2, given.c))
         sure_b1, sure_b2 = b1.detach().sigmoid(), b2.detach().sigmoid()
         targets = {

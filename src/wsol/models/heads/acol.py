@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from wsol.errors import ParameterError
 from wsol.models.layers import scaled, xavier_uniform
 from wsol.models.minmax import minmax
+from wsol.models.of_label import of_label
 from wsol.models.trunk import Trunk
 
 BRANCH_CHANNELS = {"conv5": 2.0, "layer4": 0.5, "mixed6": 4 / 3}
@@ -60,7 +61,7 @@ class AcolHead(nn.Module):
     def both_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, K) of A, and of B behind features without what A needs for the label of each image."""
         maps_a = self.branch_a(features)
-        erased = erase(features, _chosen(maps_a, labels), self.threshold)
+        erased = erase(features, of_label(maps_a, labels), self.threshold)
         return maps_a.mean((2, 3)), self.branch_b(erased).mean((2, 3))
 
     def target_maps(self, features: Tensor, targets: Tensor) -> Tensor:
@@ -75,8 +76,8 @@ class AcolHead(nn.Module):
         return torch.stack([self._fused(features, maps_a, target.expand(count)) for target in targets], 1)
 
     def _fused(self, features: Tensor, maps_a: Tensor, targets: Tensor) -> Tensor:
-        map_a = _chosen(maps_a, targets)
-        map_b = _chosen(self.branch_b(erase(features, map_a, self.threshold)), targets)
+        map_a = of_label(maps_a, targets)
+        map_b = of_label(self.branch_b(erase(features, map_a, self.threshold)), targets)
         return torch.maximum(minmax(map_a), minmax(map_b))
 
 
@@ -94,10 +95,6 @@ def _branch(in_channels: int, channels: int, num_classes: int) -> nn.Sequential:
         *(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()),
         nn.Conv2d(channels, num_classes, 1),
     )
-
-
-def _chosen(maps: Tensor, targets: Tensor) -> Tensor:
-    return maps[torch.arange(len(targets), device=maps.device), targets]
 
 
 def _overlap_pools(trunk: Trunk) -> None:
