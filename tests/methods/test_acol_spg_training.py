@@ -10,6 +10,7 @@ import torch
 from wsol.attribution import attribute, score_maps
 from wsol.methods import load
 from wsol.models import parameter_groups
+from wsol.testing.small_training import coloured_squares
 
 ALL = ("inceptionv3", "resnet50", "vgg16")
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -72,18 +73,6 @@ def test_half_precision_and_channels_last(name: str) -> None:
     assert loss.dtype == torch.float32
     assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=0.1)
     loss.backward()
-
-
-def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Noise with one square whose colour is the class, the labels, and where the squares are (B, 32, 32)."""
-    generator = torch.Generator().manual_seed(3)
-    images = 0.3 * torch.randn(count, 3, 32, 32, generator=generator)
-    labels, inside = torch.arange(count) % 3, torch.zeros(count, 32, 32, dtype=torch.bool)
-    for image, label, square in zip(images, labels.tolist(), inside, strict=True):
-        top, left = torch.randint(0, 16, (2,), generator=generator).tolist()
-        square[top : top + 16, left : left + 16] = True
-        image[label, square] += 2.0
-    return images, labels, inside
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,7 @@ from wsol.methods import load
 from wsol.methods.adl import Method
 from wsol.models import load_model, save_model
 from wsol.models.adl import POSITIONS, attention_dropout, inserted, positions
-
-_spec = importlib.util.spec_from_file_location("small_training", Path(__file__).with_name("small_training.py"))
-assert _spec and _spec.loader
-small = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(small)
+from wsol.testing import small_training as small
 
 OPTIONS = {"drop_rate": 0.5, "threshold": 0.8, "dropout": False}
 LABELS = torch.tensor([0, 2])

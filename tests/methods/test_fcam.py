@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,7 @@ from wsol.methods.fcam import SEEDS, Method, seed_maps
 from wsol.metrics.masks import pixel_average_precision
 from wsol.models import build, save_model
 from wsol.provenance.closure import code_closure
-
-_spec = importlib.util.spec_from_file_location("small_training", Path(__file__).with_name("small_training.py"))
-assert _spec and _spec.loader
-small = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(small)
+from wsol.testing import small_training as small
 
 OPTIONS = {
     "seeds": "cam",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,7 @@ from wsol.methods.center import center_gaussian
 from wsol.methods.fsl import Method, saliency_loss
 from wsol.metrics.masks import pixel_average_precision
 from wsol.provenance.closure import code_closure
-
-_spec = importlib.util.spec_from_file_location("small_training", Path(__file__).with_name("small_training.py"))
-assert _spec and _spec.loader
-small = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(small)
+from wsol.testing import small_training as small
 
 SIDE, SQUARE = 32, 12
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +10,7 @@ import torch
 from wsol.config.method import load_method
 from wsol.errors import ParameterError
 from wsol.methods.has import Method, hide_cells, patch_pixels
-
-_spec = importlib.util.spec_from_file_location("small_training", Path(__file__).with_name("small_training.py"))
-assert _spec and _spec.loader
-small = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(small)
+from wsol.testing import small_training as small
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,7 @@ from wsol.methods import load
 from wsol.methods.inca import Method, attention_losses
 from wsol.models import load_model, save_model
 from wsol.models.inca import View, attended
-
-_spec = importlib.util.spec_from_file_location("small_training", Path(__file__).with_name("small_training.py"))
-assert _spec and _spec.loader
-small = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(small)
+from wsol.testing import small_training as small
 
 ALL = ("inceptionv3", "resnet50", "vgg16")
 OPTIONS: dict[str, Any] = {

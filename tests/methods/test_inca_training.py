@@ -12,18 +12,7 @@ from wsol.attribution import attribute, score_maps
 from wsol.config.resolve import hyperparameters
 from wsol.methods import load
 from wsol.models import parameter_groups
-
-
-def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Images (B, 3, 32, 32) of noise with a square of 16², brighter in the label's channel; labels; where it is."""
-    generator = torch.Generator().manual_seed(3)
-    images = 0.3 * torch.randn(count, 3, 32, 32, generator=generator)
-    labels, inside = torch.arange(count) % 3, torch.zeros(count, 32, 32, dtype=torch.bool)
-    for image, label, square in zip(images, labels.tolist(), inside, strict=True):
-        top, left = torch.randint(0, 16, (2,), generator=generator).tolist()
-        square[top : top + 16, left : left + 16] = True
-        image[label, square] += 2.0
-    return images, labels, inside
+from wsol.testing.small_training import coloured_squares
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from wsol.models import build, parameter_groups
+from wsol.testing.small_training import coloured_squares
 
 ALL = ("inceptionv3", "resnet50", "vgg16")
 LINEAR = ("resnet50", "vgg16")
@@ -108,17 +109,6 @@ def test_a_backward_hook_on_every_relu_runs_once(backbone: str) -> None:
     assert sorted(map(id, seen)) == sorted(map(id, relus))
 
 
-def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noise with one square whose colour is the class."""
-    generator = torch.Generator().manual_seed(3)
-    x = 0.3 * torch.randn(count, 3, 32, 32, generator=generator)
-    labels = torch.arange(count) % 3
-    for image, label in zip(x, labels.tolist(), strict=True):
-        top, left = torch.randint(0, 16, (2,), generator=generator).tolist()
-        image[label, top : top + 16, left : left + 16] += 2.0
-    return x, labels
-
-
 # VGG16 has no normalisation: it leaves its first plateau later, and a bounded step keeps it from being thrown back.
 @pytest.mark.system
 @pytest.mark.parametrize(
@@ -128,7 +118,7 @@ def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_slim_networks_learn_from_scratch(backbone: str, steps: int, max_norm: float) -> None:
     torch.manual_seed(0)
     model = build(backbone, num_classes=3, width=0.25, map_stride=8)
-    x, labels = coloured_squares(48)
+    x, labels, _ = coloured_squares(48)
     rate = 0.02
     groups = parameter_groups(model, backbone, rate, 1)
     optimiser = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=5e-4)

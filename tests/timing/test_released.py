@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import wsol.timing.released
+from wsol.attribution import attribute, smooth_gradcam_pp
 from wsol.models import build
 from wsol.timing.released import released_call
 
@@ -48,6 +49,17 @@ def test_cam_is_read_off_activations_that_are_there(network: Any) -> None:
     image, target = torch.rand(1, 3, 32, 32), torch.tensor([2])
     found = released_call("cam", network, image, target)()
     assert torch.equal(found, network.class_maps(network.features(image))[:, 2])
+
+
+@pytest.mark.parametrize("name", ["cam", "gradcam", "gradcam_pp", "smooth_gradcam_pp", "xgradcam", "layercam"])
+def test_every_baseline_is_its_own_map(network: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """With the formulas that are there; Smooth Grad-CAM++ without noise, which here draws from another stream."""
+    if name == "smooth_gradcam_pp":
+        monkeypatch.setattr(smooth_gradcam_pp, "SIGMA", 0.0)
+    image, target = torch.rand(1, 3, 32, 32), torch.tensor([2])
+    wanted = attribute(network, image, target, name).detach()
+    found = released_call(name, network, image, target)().detach()
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=SHARE * float(wanted.abs().max()))
 
 
 def test_a_backward_pass_gives_the_gradient_also_under_no_grad(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:

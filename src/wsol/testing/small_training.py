@@ -53,6 +53,18 @@ def squares(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, labels
 
 
+def coloured_squares(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Noise (count, 3, 32, 32) with a square of 16², brighter in the label's channel; labels; where the squares are."""
+    generator = torch.Generator().manual_seed(3)
+    images = 0.3 * torch.randn(count, 3, 32, 32, generator=generator)
+    labels, inside = torch.arange(count) % COLOURS, torch.zeros(count, 32, 32, dtype=torch.bool)
+    for image, label, square in zip(images, labels.tolist(), inside, strict=True):
+        top, left = torch.randint(0, 16, (2,), generator=generator).tolist()
+        square[top : top + 16, left : left + 16] = True
+        image[label, square] += 2.0
+    return images, labels, inside
+
+
 def accuracy_after_training(method: TrainingMethod, steps: int = 28, attribution: str = "cam") -> float:
     """Share of new squares that a slim ResNet50 names after some steps; their maps are checked not to be constant."""
     model = build(method, "resnet50")
