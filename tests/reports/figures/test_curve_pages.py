@@ -204,6 +204,7 @@ def test_draws_show_both_measures_and_the_one_that_was_chosen(
     described = settings("draws", option="learning_rate", least_accuracy=share)
     described["panels"][0]["lines"] = described["panels"][0]["lines"][:1]
     page = draws_page(described, [path])
+    assert (page.rows[0][0].title, page.rows[0][0].y_label) == ("CAM, birds (MaxBoxAccV2)", "%")
     accuracy, localisation = page.rows[0][0].lines
     assert (list(localisation.x), list(localisation.y)) == ([0.2, 1e-5, 0.002, 0.03], [40.0, 75.0, 57.0, 57.0])
     assert list(accuracy.y) == [80.0, 29.0, 92.0, 91.0] and page.rows[0][0].logarithmic_x

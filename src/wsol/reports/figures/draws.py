@@ -39,17 +39,10 @@ def draws_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
             Line(values, [trial.accuracy for trial in found], "top-1 classification", 0, marks=marks, dots=True),
             Line(values, [trial.localisation for trial in found], "localisation", 1, marks=marks, dots=True),
         ]
-        title = f"{described['row']}, {described['dataset']}"
+        # The panels are too low for the metric beside them.
+        title = f"{described['row']}, {described['dataset']} ({metric_of(settings, described)})"
         rows.setdefault(described["row"], []).append(
-            Panel(
-                title,
-                "",
-                f"top-1 and {metric_of(settings, described)}, %",
-                lines,
-                x_limits=limits,
-                y_limits=(0, 100),
-                logarithmic_x=True,
-            )
+            Panel(title, "", "%", lines, x_limits=limits, y_limits=(0, 100), logarithmic_x=True)
         )
         numbers += _numbers(described, found, chosen, option)
     last = list(rows)[-1]
