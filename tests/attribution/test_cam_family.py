@@ -98,6 +98,19 @@ def test_without_noise_smooth_gradcam_pp_is_gradcam_pp() -> None:
     torch.testing.assert_close(smooth, plain, rtol=1e-3, atol=1e-6)
 
 
+def test_without_an_epsilon_a_channel_with_0_over_0_counts_as_nothing() -> None:
+    activation = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]])
+    gradient = torch.tensor([[[0.5, 0.0]], [[0.5, 0.25]]])
+    activation[0, 0, 0] = 0.0  # Σ A · G³ of the first channel is 0, and so is G at its second place
+    given = (activation, gradient, gradient**2, gradient**3)
+    found = smooth_gradcam_pp.torchcam_coefficients(*given, smooth_gradcam_pp.EPS["f-cam"])
+    mixed = 3 * 0.5**3 + 4 * 0.25**3
+    expected = sum(g**2 / (2 * g**2 + mixed) * g for g in (0.5, 0.25))
+    torch.testing.assert_close(found.flatten(), torch.tensor([0.0, expected]))
+    guarded = smooth_gradcam_pp.torchcam_coefficients(*given, smooth_gradcam_pp.EPS["torch-cam"])
+    assert guarded.flatten()[0] == pytest.approx(0.25), "torch-cam's ε keeps the channel"
+
+
 @pytest.mark.parametrize(("variant", "eps"), [("torch-cam", 1e-8), ("f-cam", 0.0)])
 def test_smooth_variants_differ_as_named(variant: str, eps: float) -> None:
     model, images = made(Flattened), some_images()

@@ -24,7 +24,7 @@ from wsol.errors import ParameterError
 SAMPLES = 10
 SCHEDULES = ("paper", "torch-cam", "path")
 SCHEDULE_OF = {"paper": "paper", "torch-cam": "torch-cam", "f-cam": "torch-cam"}
-VARIANTS = {name: scorecam.VARIANTS[name] for name in ("paper", "torch-cam", "f-cam")}
+VARIANTS = {name: scorecam.VARIANTS[name] for name in SCHEDULE_OF}
 
 
 def strengths(schedule: str, samples: int) -> list[float]:

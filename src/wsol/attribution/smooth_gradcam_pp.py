@@ -51,7 +51,8 @@ def smooth_coefficients(
 def torchcam_coefficients(activation: Tensor, last: Tensor, second: Tensor, third: Tensor, eps: float) -> Tensor:
     """w (…, C, 1, 1) as torch-cam computes it, 0 where 0 / 0 is among its terms; `last` is G of the last copy."""
     mixed = (third * activation).sum((-2, -1), keepdim=True)
-    return (second / (2 * second + mixed + eps) * last.relu()).sum((-2, -1), keepdim=True).nan_to_num(nan=0.0)
+    weights = (second / (2 * second + mixed + eps) * last.relu()).sum((-2, -1), keepdim=True)
+    return torch.where(weights.isnan(), 0.0, weights)
 
 
 def linear_coefficients(weight: Tensor, mean: Tensor, places: int, numerator: str = "second") -> Tensor:

@@ -57,7 +57,6 @@ def _compose(page: CurvePage) -> Any:
         engine.set(rect=room, w_pad=0.03, h_pad=0.03)  # type: ignore[call-arg]
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, panels in zip(grid, page.rows, strict=True):
-        # Constrained layout makes no room for a title that is wider than its panel.
         for column, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
             _panel(axis, panel, 0.8 * wide / columns, first=column == 0 or panel.y_label != panels[0].y_label)
     figure.text(0.5, 1 - 0.05 / height, "\n".join(title), fontsize=TITLE, ha="center", va="top", linespacing=1.2)
@@ -88,6 +87,7 @@ def _columns(labels: list[str]) -> int:
 
 
 def _panel(axis: Any, panel: Panel, width: float, *, first: bool) -> None:
+    # Constrained layout makes no room for a title that is wider than its panel.
     axis.set_title("\n".join(wrapped(panel.title, width, TEXT + 1)), pad=3)
     axis.set_xlabel(panel.x_label)
     if first:
