@@ -10,13 +10,20 @@ import pytest
 import yaml
 
 from wsol.config import roots
+from wsol.config.curve_figures import curve_settings
+from wsol.config.figures import figure_settings
 from wsol.config.initial import classifier_cell
 from wsol.config.method import load_method
 from wsol.config.paths import Cell
 from wsol.config.resolve import train_settings
 from wsol.config.scale import load_scale
-from wsol.config.search import draw_settings
+from wsol.config.search import draw_settings, search_settings
 from wsol.errors import ParameterError
+from wsol.reports.catalogue import table_specs
+from wsol.reports.cells import ScaleView, required_cells
+from wsol.reports.claims import evaluate_claims
+from wsol.reports.claims_spec import Claim, Comparison, Side
+from wsol.reports.spec import load_spec
 from wsol.testing.parameters import forget
 from wsol.workflow import inputs
 from wsol.workflow.targets import Targets
@@ -88,3 +95,69 @@ def test_a_classifier_is_another_method_that_trains_a_whole_network(other: str) 
     edit("fcam_cam", classifier=other)
     with pytest.raises(ParameterError, match=f"fcam_cam.yaml: classifier '{other}' is no other method that trains"):
         load_method("fcam_cam")
+
+
+def test_where_a_method_is_not_itself_its_cells_are_those_of_the_method_that_it_names() -> None:
+    assert load_method("cam_best_by_gradcam")["elsewhere"] == "cam"
+    for scale, expected in [("demo", "cam"), ("smoke", "cam"), ("paper", "cam_best_by_gradcam")]:
+        view = load_scale(scale)
+        dataset = view.stand_ins["CUB"]
+        assert view.method_here("cam_best_by_gradcam") == expected and view.method_here("cam") == "cam"
+        assert view.method_here("a_method_without_a_file") == "a_method_without_a_file"
+        assert train_settings(scale, dataset, "resnet50", "fcam_gradcam")["classifier"] == expected
+        cells = ScaleView.from_settings(view.as_view_settings())
+        needed = [key for key in required_cells(load_spec(table_specs()["fcam_table1"]), cells) if key.metric != "PxAP"]
+        assert {key.method for key in needed if key.attribution == "gradcam"} == {expected}
+        first = figure_settings(scale, "fcam_fig_3")["columns"][0]
+        assert (first["role"], first["method"]) == ("baseline", expected.replace("gradcam", "cam"))
+        lines = [line for panel in curve_settings(scale, "fcam_fig_f9")["panels"] for line in panel["lines"]]
+        assert {line["method"] for line in lines} == {"fcam_cam", expected.replace("gradcam", "cam")}
+    assert "cam_best_by_gradcam" not in load_scale("demo").methods
+
+
+def test_a_claim_reads_the_line_of_the_method_that_is_there() -> None:
+    select = {"quantity": "rise_to_one", "method": "cam_best_by_cam"}
+    alike = Comparison(Side("fcam_fig_6.csv", select), Side("fcam_fig_6.csv", select), "equal", 0.0)
+    claim = Claim("fcam", "alike", "", "", "all", (alike,), None, {})
+    line = {"dataset": "synthbirds", "backbone": "resnet50", "attribution": "cam", "quantity": "rise_to_one", "at": ""}
+    report = [{**line, "method": "cam", "value": "7", "std": "", "n_seeds": "1", "status": "measured"}]
+    view = ScaleView.from_settings(load_scale("demo").as_view_settings())
+    (found,) = evaluate_claims([claim], view, {"fcam_fig_6.csv": report})
+    assert found.verdict == "holds"
+    assert found.findings[0].comparison.left.select["method"] == "cam", "what the report says, not what the claim wrote"
+
+
+def test_f_cams_networks_are_chosen_by_the_papers_metric_and_by_their_own_maps_at_the_papers_scale() -> None:
+    for name in ("cam", "gradcam", "gradcam_pp", "layercam"):
+        settings = train_settings("paper", "CUB", "resnet50", f"cam_best_by_{name}")
+        assert settings["hyperparameters"]["checkpoint"] == "best" and settings["attribution"] == name
+        assert settings["selection"]["headline_metric"] == "MaxBoxAcc"
+        assert settings["hyperparameters"]["learning_rate"] == 1.7e-3
+        there = train_settings("paper", "OpenImages30k", "resnet50", f"cam_best_by_{name}")
+        assert there["selection"]["headline_metric"] == "PxAP"
+    assert train_settings("paper", "CUB", "resnet50", "fcam_layercam")["selection"]["headline_metric"] == "MaxBoxAcc"
+    plain = train_settings("paper", "CUB", "resnet50", "cam")
+    assert plain["hyperparameters"]["checkpoint"] == "last" and plain["selection"]["headline_metric"] == "MaxBoxAccV2"
+    assert search_settings("paper", "CUB", "resnet50", "fcam_cam")["metric"] == "MaxBoxAcc"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"elsewhere": "nothing"}, "elsewhere 'nothing' needs scales"),
+        ({"elsewhere": "cam_best_by_cam"}, "elsewhere 'cam_best_by_cam' needs scales"),
+        ({"elsewhere": "fcam_cam"}, "elsewhere 'fcam_cam' has no attribution 'gradcam'"),
+        ({"attributions": {"fsl": {}}}, "elsewhere 'cam' has no attribution 'fsl'"),
+    ],
+)
+def test_what_stands_in_elsewhere_is_itself_everywhere_and_has_the_maps(change: dict[str, Any], message: str) -> None:
+    edit("cam_best_by_gradcam", **change)
+    with pytest.raises(ParameterError, match=f"cam_best_by_gradcam.yaml: {message}"):
+        load_method("cam_best_by_gradcam")
+
+
+def test_an_epoch_is_chosen_by_a_metric_that_the_data_set_has() -> None:
+    layers = [{"source": "test", "set": {"selection_metric": "MaxBoxAcc"}}]
+    edit("cam_best_by_layercam", hyperparameters=layers)
+    with pytest.raises(ParameterError, match="'MaxBoxAcc' is none of OpenImages30k, which has masks: PxAP"):
+        train_settings("paper", "OpenImages30k", "vgg16", "cam_best_by_layercam")

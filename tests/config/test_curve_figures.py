@@ -6,6 +6,7 @@ from wsol.config.curve_figures import curve_settings, curves_of
 from wsol.config.curve_lines import line_files
 from wsol.config.curve_specs import curve_specs
 from wsol.config.figures import figure_specs
+from wsol.config.method import load_method
 from wsol.config.resolve import settings_of
 from wsol.config.scale import load_scale
 from wsol.errors import ParameterError
@@ -40,8 +41,8 @@ def test_a_row_compares_a_baseline_with_the_decoder_that_learned_from_it() -> No
         rows = [row["lines"] for row in curve_specs()[name]["rows"]]
         assert len(rows) == 6
         for baseline, ours in rows:
-            assert baseline["method"] == "cam"
             assert (ours["method"], ours["attribution"]) == (f"fcam_{baseline['attribution']}", "fcam")
+            assert baseline["method"] == load_method(ours["method"])["classifier"]
 
 
 def test_a_scale_has_a_panel_for_each_backbone_and_says_what_it_lacks() -> None:

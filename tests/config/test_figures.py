@@ -86,7 +86,7 @@ def test_f_cams_figures_of_maps_show_what_their_captions_say(name: str) -> None:
     assert (spec["letter"], spec["datasets"]) == (letter, datasets)
     assert list(grouped(spec["columns"])) == [MAPS[name] for name in maps]
     assert [(column["method"], column["attribution"]) for column in spec["columns"]] == [
-        pair for name in maps for pair in (("cam", name), (f"fcam_{name}", "fcam"))
+        pair for name in maps for pair in ((load_method(f"fcam_{name}")["classifier"], name), (f"fcam_{name}", "fcam"))
     ]
     assert spec["kind"] == ("failures" if name == "fcam_fig_c1" else "localisation")
     assert spec["backbones"] == ("all" if name.startswith("fcam_fig_f1") else "one")

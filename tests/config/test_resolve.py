@@ -154,8 +154,9 @@ def test_one_learning_rate_changes_one_file() -> None:
 def test_a_parents_learning_rate_changes_the_children_that_have_none_of_their_own() -> None:
     before = snapshot()
     edit("methods/cam.yaml", lambda text: text.replace("1.268269e-5", "1.268270e-5"))
-    # Every other method of the paper has a rate of its own there; InCA's paper gives none.
-    assert changed(before) == {f"results/paper/params/train/CUB/vgg16/{name}.json" for name in ("cam", "inca")}
+    # Every other method of the paper has a rate of its own there; InCA's and F-CAM's give none.
+    heirs = ("cam", "inca", *(f"cam_best_by_{name}" for name in ("cam", "gradcam", "gradcam_pp", "layercam")))
+    assert changed(before) == {f"results/paper/params/train/CUB/vgg16/{name}.json" for name in heirs}
 
 
 def test_a_layer_of_some_scales_changes_their_cells_alone() -> None:

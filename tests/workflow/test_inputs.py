@@ -48,8 +48,8 @@ def test_what_the_tables_show_is_every_row_that_the_scale_has_on_the_tables_data
     view = load_scale(scale)
     expected = {
         (cell, attribution)
-        for method, attribution, dataset in rows_of_tables()
-        if method in view.methods and attribution in load_method(method)["attributions"]
+        for named, attribution, dataset in rows_of_tables()
+        if (method := view.method_here(named)) in view.methods and attribution in load_method(method)["attributions"]
         for cell in view.cells(method)
         if cell.dataset == view.stand_ins[dataset]
     }

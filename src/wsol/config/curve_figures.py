@@ -27,7 +27,8 @@ def curve_settings(scale: str, name: str) -> dict[str, Any]:
     """
     if name not in curve_specs():
         raise ParameterError(f"figure {name!r} is in no curves.yaml; there is {', '.join(curve_specs())}")
-    spec, view = curve_specs()[name], load_scale(scale)
+    view = load_scale(scale)
+    spec = _spec_here(name, view)
     lacking = _lacking(name, view)
     if lacking:
         raise ParameterError(f"figure {name} cannot be drawn at scale {scale}: {lacking}")
@@ -46,6 +47,16 @@ def curve_settings(scale: str, name: str) -> dict[str, Any]:
         "left_out": _left_out(spec, view),
         **({"least_accuracy": view.settings["search"]["least_accuracy"]} if spec["kind"] == "draws" else {}),
     }
+
+
+def _spec_here(name: str, view: Scale) -> dict[str, Any]:
+    """The figure's definition, with the methods that its lines mean at a scale."""
+    spec = curve_specs()[name]
+    rows = [
+        {**row, "lines": [{**line, "method": view.method_here(line["method"])} for line in row["lines"]]}
+        for row in spec["rows"]
+    ]
+    return {**spec, "rows": rows}
 
 
 def _panels(spec: dict[str, Any], view: Scale) -> list[dict[str, Any]]:
@@ -71,14 +82,16 @@ def _backbones(kind: str, view: Scale) -> list[str]:
 
 def _line(kind: str, line: dict[str, Any], view: Scale, dataset: str, backbone: str) -> dict[str, Any]:
     # These build on this module.
-    from wsol.config.resolve import hyperparameters
+    from wsol.config.resolve import train_settings
     from wsol.config.search import search_folder
 
-    if kind == "convergence":
-        return {**line, "checkpoint": hyperparameters(line["method"], view.name, dataset, backbone)["checkpoint"]}
+    if kind not in ("convergence", *SEARCHES):
+        return line
+    settings = train_settings(view.name, dataset, backbone, line["method"])
+    line = {**line, "metric": settings["selection"]["headline_metric"]}
     if kind in SEARCHES:
         return {**line, "draws": f"{search_folder(view.name, dataset, backbone, line['method'])}/draws.csv"}
-    return line
+    return {**line, "checkpoint": settings["hyperparameters"]["checkpoint"]}
 
 
 def _missing(row: dict[str, Any], view: Scale, dataset: str) -> str | None:
@@ -104,12 +117,11 @@ def _left_out(spec: dict[str, Any], view: Scale) -> list[str]:
 
 def _dataset(paper_name: str, view: Scale) -> dict[str, Any]:
     shown = view.stand_in(paper_name)
-    settings = load_dataset(shown["dataset"])
-    return shown | {key: settings[key] for key in ("localisation", "headline_metric")}
+    return shown | {"localisation": load_dataset(shown["dataset"])["localisation"]}
 
 
 def _lacking(name: str, view: Scale) -> str | None:
-    spec = curve_specs()[name]
+    spec = _spec_here(name, view)
     used = [view.stand_ins[dataset] for dataset in spec["datasets"] if dataset in view.stand_ins]
     if not used:
         return f"params/scales/{view.name}.yaml has no stand-in for {' or '.join(spec['datasets'])}"

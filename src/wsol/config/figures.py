@@ -71,7 +71,7 @@ def grouped(columns: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 def figures_of(scale: str) -> list[str]:
     """The figures that a scale can have: it has their data sets and methods, and part masks where those are drawn."""
     view = load_scale(scale)
-    return [name for name in figure_specs() if _lacking(figure_specs()[name], view) is None]
+    return [name for name in figure_specs() if _lacking(_spec_here(name, view), view) is None]
 
 
 def figure_settings(scale: str, name: str) -> dict[str, Any]:
@@ -82,7 +82,8 @@ def figure_settings(scale: str, name: str) -> dict[str, Any]:
     """
     if name not in figure_specs():
         raise ParameterError(f"figure {name!r} is in no figures.yaml; there is {', '.join(figure_specs())}")
-    spec, view = figure_specs()[name], load_scale(scale)
+    view = load_scale(scale)
+    spec = _spec_here(name, view)
     lacking = _lacking(spec, view)
     if lacking:
         raise ParameterError(f"figure {name} cannot be drawn at scale {scale}: {lacking}")
@@ -130,6 +131,13 @@ def figure_datasets(settings: dict[str, Any]) -> list[str]:
 def main_backbone(view: Scale) -> str:
     """What a figure of one backbone shows: the papers' where the scale has it, else its first."""
     return BACKBONE if BACKBONE in view.backbones else view.backbones[0]
+
+
+def _spec_here(name: str, view: Scale) -> dict[str, Any]:
+    """The figure's definition, with the methods that its columns mean at a scale."""
+    spec = figure_specs()[name]
+    columns = [{**column, "method": view.method_here(column["method"])} for column in spec["columns"]]
+    return {**spec, "columns": columns}
 
 
 def _place(view: Scale, wanted: str, backbone: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def load_method(name: str) -> dict[str, Any]:
             f"params/methods/{name}.yaml: scales names {unknown[0]!r}; there is {', '.join(all_scales())}"
         )
     _check_classifier(name, settings.setdefault("classifier", None))
+    _check_elsewhere(name, settings)
     parent = settings.setdefault("inherits", None)
     if parent is not None:
         _check_ancestors(name, parent)
@@ -63,6 +64,23 @@ def _check_classifier(method: str, classifier: str | None) -> None:
             f"params/methods/{method}.yaml: classifier {classifier!r} is no other method that trains a network of its "
             f"own; name one, such as cam"
         )
+
+
+def _check_elsewhere(method: str, settings: dict[str, Any]) -> None:
+    """What stands in for a method must exist wherever the method is asked for, with its maps and a network."""
+    other = settings.setdefault("elsewhere", None)
+    if other is None:
+        return
+    path = PARAMS / "methods" / f"{other}.yaml"
+    found = load_yaml(path, "method") if other != method and path.is_file() else {}
+    lacking = sorted(set(settings["attributions"]) - set(found.get("attributions", {})))
+    if "scales" not in settings or not found or "elsewhere" in found or found["trained"] != settings["trained"]:
+        reason = "needs scales, the ones where the method is itself, and another method that is itself everywhere"
+    elif lacking:
+        reason = f"has no attribution {lacking[0]!r}, which this method has"
+    else:
+        return
+    raise ParameterError(f"params/methods/{method}.yaml: elsewhere {other!r} {reason}")
 
 
 def _check_conditions(method: str, layers: list[dict[str, Any]]) -> None:

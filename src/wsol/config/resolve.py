@@ -32,6 +32,9 @@ from wsol.files import canonical_json, write_json_if_changed
 # What computes: another version of one of these may change a job's bytes.
 NUMERIC_PACKAGES = ("numba", "numpy", "opencv-python-headless", "pillow", "pyarrow", "safetensors", "torch")
 
+SELECTS = {"boxes": ("MaxBoxAcc", "MaxBoxAccV2"), "masks": ("PxAP",)}
+"""First metric of a data set → the values of it that may choose an epoch."""
+
 NOT_OF_DATA = ("backbones", "methods", "threads")
 """Options of a data set at a scale that say what is done with it, and change nothing in it."""
 
@@ -92,20 +95,21 @@ def train_settings(scale: str, dataset: str, backbone: str, method: str, *, sear
         )
     architecture = view.settings["backbones"][backbone] | options["backbones"].get(backbone, {})
     settings = load_method(method)
+    hyper = hyperparameters(method, scale, dataset, backbone, searched=searched)
     return {
         "scale": scale,
         "dataset": dataset,
         "backbone": backbone,
         "method": method,
         "code": settings["code"],
-        "classifier": settings["classifier"],
+        "classifier": None if settings["classifier"] is None else view.method_here(settings["classifier"]),
         "image_size": view.image_size,
         "resize": view.settings["resize"],
         "threads": options["threads"] or view.settings["threads"],
         "architecture": architecture | {"pretrained": _pretrained(architecture, scale, dataset, backbone, method)},
-        "selection": selection_settings(scale, dataset),
+        "selection": selection_settings(scale, dataset, hyper.get("selection_metric")),
         **_validation_attribution(method),
-        "hyperparameters": hyperparameters(method, scale, dataset, backbone, searched=searched),
+        "hyperparameters": hyper,
     }
 
 
@@ -175,11 +179,23 @@ def removal_settings(scale: str, paper: str) -> dict[str, Any]:
     }
 
 
-def selection_settings(scale: str, dataset: str) -> dict[str, Any]:
-    """As `score_settings`, with the headline's metric alone: what chooses an epoch on train-fullsup, and no more."""
+def selection_settings(scale: str, dataset: str, metric: str | None = None) -> dict[str, Any]:
+    """As `score_settings`, with the headline's metric alone: what chooses an epoch on train-fullsup, and no more.
+
+    metric: a method's own choice in place of the headline. ParameterError where the data set's first metric is another
+    kind, boxes or masks.
+    """
     settings = score_settings(scale, dataset)
     first = next(iter(settings["metrics"]))
-    return {**settings, "metrics": {first: settings["metrics"][first]}}
+    if metric is not None and metric not in SELECTS[first]:
+        raise ParameterError(
+            f"selection_metric {metric!r} is none of {dataset}, which has {first}: {', '.join(SELECTS[first])}"
+        )
+    return {
+        **settings,
+        "headline_metric": metric or settings["headline_metric"],
+        "metrics": {first: settings["metrics"][first]},
+    }
 
 
 @functools.cache

@@ -73,6 +73,12 @@ class Scale:
             )
         return [name for name in available if name in chosen]
 
+    def method_here(self, method: str) -> str:
+        """The method whose cells a row, line or claim means at this scale: its own, or what it names `elsewhere`."""
+        if method in self.methods or method not in available_methods():
+            return method
+        return str(load_method(method)["elsewhere"] or method)
+
     def as_view_settings(self) -> dict[str, Any]:
         """What a table needs to know of the scale, and no more: a change elsewhere must not touch a table."""
         return {
@@ -84,6 +90,7 @@ class Scale:
             "is_paper": self.settings["is_paper"],
             "methods": {name: load_method(name)["trained"] for name in self.methods},
             "attributions": {name: list(load_method(name)["attributions"]) for name in self.methods},
+            "elsewhere": {name: here for name in available_methods() if (here := self.method_here(name)) != name},
         }
 
     def cells(self, method: str) -> list[Cell]:

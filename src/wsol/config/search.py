@@ -101,7 +101,7 @@ def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dic
     hyper = hyperparameters(method, scale, dataset, backbone, searched=False)
     return {
         "cell": dict(zip(CELL, (scale, dataset, backbone, method), strict=True)),
-        "metric": load_dataset(dataset)["headline_metric"],
+        "metric": hyper.get("selection_metric") or load_dataset(dataset)["headline_metric"],
         "checkpoint": hyper["checkpoint"],
         "draws": number_of_draws(scale, method),
         "own_draw": own_draw(scale, method),

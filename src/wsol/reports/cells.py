@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class ScaleView:
     """What a table needs to know of a scale.
 
     stand_ins: the paper's data set → the data set that is measured in its place, or None; `backbone_free`: methods
-    without a network, measured once a data set; `attributions`: method → attributions that it has (all, if not given).
+    without a network, measured once a data set; `attributions`: method → attributions that it has (all, if not given);
+    `elsewhere`: a method that is none of the scale → the method that is meant here.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ScaleView:
     backbone_free: AbstractSet[str] = frozenset()
     attributions: Mapping[str, AbstractSet[str]] | None = None
     purpose: str = ""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ScaleView:
@@ -60,6 +62,7 @@ class ScaleView:
             backbone_free=frozenset(name for name, trained in methods.items() if not trained),
             attributions=None if attributions is None else {name: frozenset(has) for name, has in attributions.items()},
             purpose=settings.get("purpose", ""),
+            elsewhere=dict(settings.get("elsewhere", {})),
         )
 
 
@@ -101,7 +104,7 @@ class Cell:
     erratum: str
 
 
-CELL_FIELDS = tuple(field.name for field in fields(Cell))
+CELL_FIELDS = tuple(each.name for each in fields(Cell))
 
 Lookup = Callable[[CellKey], float | None]
 
@@ -117,7 +120,7 @@ class _Scores:
 def required_cells(spec: TableSpec, view: ScaleView) -> list[CellKey]:
     """Every score that the table needs at this scale, each once, in the order of the table."""
     keys: dict[CellKey, None] = {}
-    for row in spec.rows:
+    for row in _rows_here(spec, view):
         for column in spec.columns:
             if not column.parts and not row.derived_from and _status(row, column, view) == MEASURED:
                 keys.update(dict.fromkeys(_keys(row, column, view)))
@@ -134,7 +137,7 @@ def evaluate(spec: TableSpec, view: ScaleView, lookup: Lookup) -> list[Cell]:
     lookup = functools.cache(lookup)
     cells: list[Cell] = []
     done: dict[str, dict[str, _Scores]] = {}
-    for row in spec.rows:
+    for row in _rows_here(spec, view):
         scores = done.setdefault(row.label, {})
         for column in spec.columns:
             if row.derived_from:
@@ -193,6 +196,10 @@ def scores_lookup(results_root: str | Path, scale: str, threshold: str = "oracle
         return float(value)
 
     return lookup
+
+
+def _rows_here(spec: TableSpec, view: ScaleView) -> list[Row]:
+    return [replace(row, method=view.elsewhere.get(row.method, row.method)) for row in spec.rows]
 
 
 def _status(row: Row, column: Column, view: ScaleView) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from wsol.reports.cells import ScaleView
 from wsol.reports.claims_reading import Reading, Report, read_side
-from wsol.reports.claims_spec import Claim, Comparison
+from wsol.reports.claims_spec import Claim, Comparison, Side
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 ERRORS = 2.0
@@ -107,14 +107,23 @@ def _first(reasons: Iterable[str]) -> list[str]:
 
 def _claim(claim: Claim, view: ScaleView, reports: Mapping[str, Report | None]) -> ClaimFinding:
     where = f"claim {claim.id!r} of {claim.paper}"
+    comparisons = [
+        replace(each, left=_here(each.left, view), right=_here(each.right, view)) for each in claim.comparisons
+    ]
     findings = tuple(
         compare(each, read_side(each.left, view, reports, where), read_side(each.right, view, reports, where))
-        for each in claim.comparisons
+        for each in comparisons
     )
     verdict, reason = combine(claim.rule, findings)
     return ClaimFinding(
         claim, findings, verdict, _published(claim, findings), reason, claim.explanation.get(view.name, "")
     )
+
+
+def _here(side: Side, view: ScaleView) -> Side:
+    """With the method that the scale has in the place of one that it has not, as its reports name it."""
+    method = side.select.get("method", "")
+    return replace(side, select={**side.select, "method": view.elsewhere[method]}) if method in view.elsewhere else side
 
 
 def _published(claim: Claim, findings: Sequence[Finding]) -> str:

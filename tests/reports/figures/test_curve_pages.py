@@ -31,8 +31,14 @@ SIZE = 16
 def settings(kind: str, seeds: tuple[int, ...] = (0,), **changes: Any) -> dict[str, Any]:
     """One panel with the lines of two methods."""
     lines = [
-        {"label": "baseline", "method": "cam", "attribution": "cam", "checkpoint": "last"},
-        {"label": "baseline + F-CAM", "method": "fcam_cam", "attribution": "fcam", "checkpoint": "best"},
+        {"label": "baseline", "method": "cam", "attribution": "cam", "checkpoint": "last", "metric": "MaxBoxAccV2"},
+        {
+            "label": "baseline + F-CAM",
+            "method": "fcam_cam",
+            "attribution": "fcam",
+            "checkpoint": "best",
+            "metric": "MaxBoxAccV2",
+        },
     ]
     return {
         "name": "fcam_fig_x",

@@ -49,7 +49,7 @@ def convergence_page(settings: Mapping[str, Any], files: Sequence[Path]) -> Curv
                 Number(*cell_columns, name, each) for name, each in zip(names, zip(*kept, strict=True), strict=True)
             ]
         title = panel_title(settings, described)
-        measured = f"top-1 and {metric_of(settings, described)}, %"
+        measured = f"top-1 and {metric_of(described)}, %"
         panels.append(Panel(title, "epoch", measured, lines, y_limits=(0, 100), whole_x=True))
     rules = {line["label"]: line["checkpoint"] for panel in settings["panels"] for line in panel["lines"]}
     rule = {
@@ -57,7 +57,7 @@ def convergence_page(settings: Mapping[str, Any], files: Sequence[Path]) -> Curv
         "last": "the last, as its protocol has it",
     }
     caption = (
-        "Top-1 classification, and localisation by the data set's headline metric, after each epoch; epoch 0 is before "
+        "Top-1 classification, and localisation by the metric on the axis, after each epoch; epoch 0 is before "
         "the first. The red ring is the epoch whose weights are kept: "
         + "; ".join(f"{label}: {rule[checkpoint]}" for label, checkpoint in rules.items())
         + ". One line a seed."

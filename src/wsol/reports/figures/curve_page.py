@@ -133,9 +133,9 @@ def panel_title(settings: Mapping[str, Any], panel: Mapping[str, Any]) -> str:
     return ", ".join([*(panel[key] for key in ("dataset", "row") if several[key]), panel["backbone"]])
 
 
-def metric_of(settings: Mapping[str, Any], panel: Mapping[str, Any]) -> str:
-    """The headline metric of the panel's data set, by which epochs and draws are chosen."""
-    return next(str(each["headline_metric"]) for each in settings["datasets"] if each["dataset"] == panel["dataset"])
+def metric_of(panel: Mapping[str, Any]) -> str:
+    """The metric by which the panel's epochs or draws are chosen; of several lines, each of theirs once."""
+    return " and ".join(dict.fromkeys(str(line["metric"]) for line in panel["lines"]))
 
 
 def left_out_sentence(settings: Mapping[str, Any]) -> str:

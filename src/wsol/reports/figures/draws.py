@@ -40,7 +40,7 @@ def draws_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage:
             Line(values, [trial.localisation for trial in found], "localisation", 1, marks=marks, dots=True),
         ]
         # The panels are too low for the metric beside them.
-        title = f"{described['row']}, {described['dataset']} ({metric_of(settings, described)})"
+        title = f"{described['row']}, {described['dataset']} ({metric_of(described)})"
         rows.setdefault(described["row"], []).append(
             Panel(title, "", "%", lines, x_limits=limits, y_limits=(0, 100), logarithmic_x=True)
         )

@@ -50,16 +50,16 @@ def search_page(settings: Mapping[str, Any], files: Sequence[Path]) -> CurvePage
             Panel(
                 panel_title(settings, described),
                 symbol,
-                f"{metric_of(settings, described)}, %",
+                f"{metric_of(described)}, %",
                 lines,
                 x_limits=(min(tried) - margin, max(tried) + margin),
                 y_limits=(0, 100),
             )
         )
     caption = (
-        f"Draws of a random search of {symbol} alone, all else fixed: localisation on train-fullsup by the data set's "
-        "headline metric, of the epoch whose weights each draw would keep. Draws that failed or were stopped early are "
-        "left out."
+        f"Draws of a random search of {symbol} alone, all else fixed: localisation on train-fullsup by the metric on "
+        "the axis, of the epoch whose weights each draw would keep. Draws that failed or were stopped early are left "
+        "out."
     )
     page_settings = {**settings, "split": "train-fullsup"}
     return CurvePage(
