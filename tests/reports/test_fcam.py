@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from wsol.config.method import load_method
+from wsol.config.resolve import train_settings
 from wsol.config.timing import load_timing
 from wsol.reports.catalogue import table_specs
 from wsol.reports.cells import (
@@ -48,7 +49,7 @@ VIEW = ScaleView(
     {"CUB": "CUB", "OpenImages": "OpenImages"},
     ["vgg16", "inceptionv3", "resnet50"],
     {"cam", "has", "acol", "spg", "adl", "cutmix", "fsl", "center"}
-    | {f"{prefix}_{name}" for name in NAMES for prefix in ("cam_best_by", "fcam")}
+    | {f"{prefix}_{name}{chosen}" for name in NAMES for prefix in ("cam_best_by", "fcam") for chosen in ("", "_v2")}
     | {f"fcam_cam_{variant}" for variant in ("sr", "sr_asc", "sr_crf")},
     [0],
     backbone_free={"center"},
@@ -125,9 +126,16 @@ def test_top_1_localisation_exceeds_the_printed_accuracy_where_the_errata_say_so
 def test_rows_of_the_baselines_and_of_ours_name_what_is_run_and_quoted_rows_nothing(table: str) -> None:
     spec = spec_of(table)
     run = {row.label: (row.method, row.attribution) for row in spec.rows}
-    assert [run[label] for label in BASELINES] == [(CLASSIFIERS[name], name) for name in NAMES]
-    assert {name: load_method(f"fcam_{name}")["classifier"] for name in NAMES} == CLASSIFIERS
-    assert [run[f"{label} + ours"] for label in BASELINES] == [(f"fcam_{name}", "fcam") for name in NAMES]
+    chosen = "_v2" if table == "fcam_tableF3" else ""
+    assert [run[label] for label in BASELINES] == [(CLASSIFIERS[name] + chosen, name) for name in NAMES]
+    assert {
+        name: load_method(f"fcam_{name}{chosen}")["classifier"].removesuffix("_v2") for name in NAMES
+    } == CLASSIFIERS
+    assert [run[f"{label} + ours"] for label in BASELINES] == [(f"fcam_{name}{chosen}", "fcam") for name in NAMES]
+    for method in (run[f"{each}{ours}"][0] for each in BASELINES for ours in ("", " + ours")):
+        settings = train_settings("paper", "CUB", "resnet50", method)
+        assert settings["selection"]["headline_metric"] == ("MaxBoxAccV2" if chosen else "MaxBoxAcc")
+        assert (settings["classifier"] or "_v2").endswith("_v2") or not chosen
     quoted = {row.label for row in spec.rows if row.published_only}
     assert quoted == QUOTED[table]
     assert all(row.source for row in spec.rows if row.published_only)
@@ -150,10 +158,15 @@ def test_numbers_of_other_networks_stand_in_columns_that_no_scale_measures() -> 
 
 def test_tables_read_their_metrics_from_score_files(tmp_path: Path) -> None:
     """A score file as the score job writes it has boxes, localisation and classification side by side."""
-    view = replace(VIEW, backbones=["resnet50"], methods={"cam_best_by_cam"})
+    view = replace(
+        VIEW,
+        backbones=["resnet50"],
+        methods={"cam"},
+        elsewhere={f"cam_best_by_cam{each}": "cam" for each in ("", "_v2")},
+    )
     boxes = {"MaxBoxAcc": 71.5, "MaxBoxAccV2": 62.1, "Top1Loc": 47.8, "Top5Loc": 66.5, "Top1Cls": 65.1, "Top5Cls": 90.0}
     for dataset, values in (("CUB", boxes), ("OpenImages", {"PxAP": 56.8, "Top1Cls": 73.2, "Top5Cls": 91.0})):
-        key = CellKey(dataset, "resnet50", "cam_best_by_cam", "cam", "test", 0, "any")
+        key = CellKey(dataset, "resnet50", "cam", "cam", "test", 0, "any")
         path = tmp_path / Path(score_path("print", key)).relative_to("results")
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"values": values, "frozen": {"values": dict.fromkeys(values, 1.0)}}))
