@@ -36,6 +36,11 @@ methods: all
 seeds: [0]
 """
 HERE = {"epochs": 2, "batch_size": 5, "learning_rate": 0.05, "decay_every_epochs": 2}
+CHANGES = {
+    "cam": {},
+    "fcam_cam": {"options": {"crf_weight": 0.0, "background": 0.4}},
+    "cam_best_by_layercam": {"checkpoint": "best", "selection_metric": "MaxBoxAcc"},
+}
 DATA = "data/mini/synthbirds"
 CLASSIFIER = "results/mini/checkpoints/synthbirds/resnet50/cam/s7/model.safetensors"
 
@@ -48,12 +53,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "workflow").symlink_to(REPO / "workflow")
     shutil.copytree(REPO / "params", root / "params")
     (root / "params/scales/mini.yaml").write_text(SCALE)
-    for method, options in (("cam", {}), ("fcam_cam", {"crf_weight": 0.0, "background": 0.4})):
+    for method, changes in CHANGES.items():
         path = root / f"params/methods/{method}.yaml"
         settings = yaml.safe_load(path.read_text())
-        settings["hyperparameters"].append(
-            {"source": "a test", "when": {"scale": "mini"}, "set": HERE | {"options": options}}
-        )
+        settings["hyperparameters"].append({"source": "a test", "when": {"scale": "mini"}, "set": HERE | changes})
+        if "elsewhere" in settings:
+            settings["scales"].append("mini")
         path.write_text(yaml.safe_dump(settings, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -62,7 +67,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         resolve.environment_file("mini")
         resolve.parameter_file("mini", "scores", "synthbirds")
         data = ["--settings", resolve.parameter_file("mini", "data", "synthbirds")]
-        for method, attribution in (("cam", "cam"), ("fcam_cam", "fcam")):
+        for method, attribution in (("cam", "cam"), ("fcam_cam", "fcam"), ("cam_best_by_layercam", "layercam")):
             resolve.parameter_file("mini", "train", "synthbirds", "resnet50", method)
             resolve.parameter_file("mini", "maps", method, attribution)
         render.main([*data, "--out", f"{DATA}/images.zip", "--sidecar", f"{DATA}/images.prov.json"])
@@ -90,6 +95,17 @@ def mapping(method: str, attribution: str, model: str, out: str) -> list[str]:
     ]
 
 
+def scoring(name: str) -> list[str]:
+    return [
+        *("--settings", "results/mini/params/scores/synthbirds.json", "--device", "cpu"),
+        *("--maps", *(f"{name}.{split}.safetensors" for split in EVALUATED_SPLITS)),
+        *("--manifests", *(f"{DATA}/{split}.parquet" for split in EVALUATED_SPLITS)),
+        *("--out", *(f"{name}.{split}.json" for split in EVALUATED_SPLITS)),
+        *("--images-out", *(f"{name}.{split}.images.parquet" for split in EVALUATED_SPLITS)),
+        *("--sidecar", f"{name}.scores.prov.json"),
+    ]
+
+
 def test_classifier_stays_and_predictions_with_it_from_training_to_scores(checkout: Path) -> None:
     assert train.main(training("fcam_cam", "whole")) == 0
     record = read_json("whole/train.prov.json")
@@ -114,17 +130,8 @@ def test_classifier_stays_and_predictions_with_it_from_training_to_scores(checko
         assert fcam.description["upsampling"]["order"] == "as-is"
         assert fcam.shape[1:] == (48, 48) and cam.shape[1:] == (6, 6)
         assert ((fcam.maps > 0) & (fcam.maps < 1)).all() and np.ptp(fcam.maps) > 0
-    scored = score.main(
-        [
-            *("--settings", "results/mini/params/scores/synthbirds.json", "--device", "cpu"),
-            *("--maps", *(f"fcam.{split}.safetensors" for split in EVALUATED_SPLITS)),
-            *("--manifests", *(f"{DATA}/{split}.parquet" for split in EVALUATED_SPLITS)),
-            *("--out", *(f"fcam.{split}.json" for split in EVALUATED_SPLITS)),
-            *("--images-out", *(f"fcam.{split}.images.parquet" for split in EVALUATED_SPLITS)),
-            *("--sidecar", "fcam.scores.prov.json"),
-        ]
-    )
-    assert scored == 0 and 0 <= read_json("fcam.test.json")["values"]["MaxBoxAccV2"] <= 100
+    assert score.main(scoring("fcam")) == 0
+    assert 0 <= read_json("fcam.test.json")["values"]["MaxBoxAccV2"] <= 100
     # The epoch was chosen by the very number that the kept model gets.
     kept = max(float(line.split(",")[5]) for line in history[1:])
     assert read_json("fcam.train-fullsup.json")["values"]["MaxBoxAccV2"] == pytest.approx(kept, abs=1e-3)
@@ -154,3 +161,12 @@ def test_another_classifier_is_another_training(checkout: Path) -> None:
         assert sha256_file("again/model.safetensors") != first
     finally:
         Path(CLASSIFIER).write_bytes(kept)
+
+
+def test_an_epoch_is_chosen_by_the_methods_own_maps_and_metric(checkout: Path) -> None:
+    assert train.main(training("cam_best_by_layercam", "chosen")) == 0
+    assert maps.main(mapping("cam_best_by_layercam", "layercam", "chosen/model.safetensors", "layercam")) == 0
+    assert score.main(scoring("layercam")) == 0
+    history = [float(line.split(",")[5]) for line in Path("chosen/train.csv").read_text().splitlines()[1:]]
+    values = read_json("layercam.train-fullsup.json")["values"]
+    assert values["MaxBoxAcc"] == pytest.approx(max(history), abs=1e-3) != values["MaxBoxAccV2"]
