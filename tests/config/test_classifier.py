@@ -14,6 +14,7 @@ from wsol.config.curve_figures import curve_settings
 from wsol.config.figures import figure_settings
 from wsol.config.initial import classifier_cell
 from wsol.config.method import load_method
+from wsol.config.names import available_methods
 from wsol.config.paths import Cell
 from wsol.config.resolve import train_settings
 from wsol.config.scale import load_scale
@@ -139,6 +140,8 @@ def test_f_cams_networks_are_chosen_by_the_papers_metric_and_by_their_own_maps_a
     plain = train_settings("paper", "CUB", "resnet50", "cam")
     assert plain["hyperparameters"]["checkpoint"] == "last" and plain["selection"]["headline_metric"] == "MaxBoxAccV2"
     assert search_settings("paper", "CUB", "resnet50", "fcam_cam")["metric"] == "MaxBoxAcc"
+    searched = {name for name in available_methods() if load_method(name)["search"]}
+    assert "fcam_gradcam" in searched and not [name for name in searched if "best_by" in name or name.endswith("_v2")]
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,11 @@ def values_of_draw(scale: str, dataset: str, backbone: str, method: str, draw: i
 def search_settings(scale: str, dataset: str, backbone: str, method: str) -> dict[str, Any]:
     """What the choice depends on: the number of draws, and how to describe the search."""
     search = load_scale(scale).settings["search"]
-    hyper = hyperparameters(method, scale, dataset, backbone, searched=False)
+    settings = train_settings(scale, dataset, backbone, method, searched=False)
+    hyper = settings["hyperparameters"]
     return {
         "cell": dict(zip(CELL, (scale, dataset, backbone, method), strict=True)),
-        "metric": hyper.get("selection_metric") or load_dataset(dataset)["headline_metric"],
+        "metric": settings["selection"]["headline_metric"],
         "checkpoint": hyper["checkpoint"],
         "draws": number_of_draws(scale, method),
         "own_draw": own_draw(scale, method),
