@@ -9,6 +9,7 @@ import yaml
 from wsol.config.figures import figure_cells, figure_datasets, figure_settings, figure_specs, figures_of, grouped
 from wsol.config.method import load_method
 from wsol.config.resolve import settings_of
+from wsol.config.roots import figure_map_roots
 from wsol.errors import ParameterError
 from wsol.workflow.inputs import tabled
 
@@ -46,13 +47,13 @@ def test_columns_show_methods_with_and_without_supersets() -> None:
         assert all(attribution in load_method(method)["attributions"] for method, attribution in shown)
 
 
-def test_real_birds_have_no_part_masks_and_photographs_no_birds() -> None:
-    assert "calm_fig_a" not in figures_of("paper")
+def test_real_birds_have_every_figure_and_photographs_no_birds() -> None:
+    assert {f"calm_fig_{letter}" for letter in "abcde"} <= set(figures_of("paper"))
+    assert figure_settings("paper", "calm_fig_a")["reader"] == "cub"
+    assert "wsol.data.cues.cub" in figure_map_roots(figure_settings("paper", "calm_fig_a"))
     assert {"calm_fig_b", "calm_fig_c"}.isdisjoint(figures_of("photos"))
     assert figure_settings("paper", "calm_fig_e")["superset_rule"] == "wordnet"
     assert figure_settings("paper", "calm_fig_b")["stands_in_for"] is None
-    with pytest.raises(ParameterError, match="calm_fig_a cannot be drawn at scale paper: CUB has no part masks"):
-        figure_settings("paper", "calm_fig_a")
     with pytest.raises(ParameterError, match="no stand-in for OpenImages"):
         figure_settings("photos", "calm_fig_c")
     with pytest.raises(ParameterError, match=r"in no figures.yaml"):

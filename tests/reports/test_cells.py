@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.errors import DataError
+from wsol.errors import DataError, ParameterError
 from wsol.reports.cells import (
     CELL_FIELDS,
     Cell,
@@ -18,6 +18,7 @@ from wsol.reports.cells import (
     ScaleView,
     evaluate,
     required_cells,
+    rows_of_method,
     score_path,
     scores_lookup,
 )
@@ -304,3 +305,24 @@ def test_a_derived_row_has_the_worst_status_of_its_rows() -> None:
     cells = evaluate(spec, VIEW, score)
     assert {cell.status for cell in cells if cell.row == "best"} == {"missing"}
     assert {cell.status for cell in cells if cell.row == "gain"} == {"published-only"}
+
+
+def test_the_rows_of_one_method_are_those_of_the_whole_table() -> None:
+    derived = Row("best", best_of=("one", "one again")), Row("best of all", best_of=("one", "centre"))
+    spec = replace(SPEC, rows=(*SPEC.rows, Row("one again", "one", "other"), *derived))
+    alone = rows_of_method(spec, VIEW, "one")
+    assert [row.label for row in alone.rows] == ["one", "one again", "best"], "worked out from its rows alone"
+    assert {key.method for key in required_cells(alone, VIEW)} == {"one"}
+    assert evaluate(alone, VIEW, score) == [
+        cell for cell in evaluate(spec, VIEW, score) if cell.row in ("one", "one again", "best")
+    ]
+    with pytest.raises(ParameterError, match=r"no row of method 'two' at scale full \(it has: centre, one\)"):
+        rows_of_method(spec, VIEW, "two")
+
+
+def test_one_methods_row_of_table_b_needs_its_own_trainings_alone() -> None:
+    spec = load_spec(TABLE_B)
+    cells = required_cells(rows_of_method(spec, DEMO, "cam"), DEMO)
+    assert {(key.method, key.attribution) for key in cells} == {("cam", "cam"), ("cam", "cam+superset")}
+    elsewhere = replace(DEMO, elsewhere={"has": "cam"})
+    assert [row.label for row in rows_of_method(spec, elsewhere, "cam").rows] == ["HaS", "CAM", "CAM + Y"]

@@ -13,7 +13,7 @@ from wsol.config.cues import cue_limits, cue_row, cue_settings, load_cues
 from wsol.errors import DataError, ParameterError
 from wsol.files import write_json
 from wsol.reports.cells import ScaleView
-from wsol.reports.cues import cue_lines, cues_csv, cues_markdown, required
+from wsol.reports.cues import cue_lines, cues_csv, cues_markdown, pair_lines, pairs_csv, required
 
 DEFINITION: dict[str, Any] = {
     "id": "cues",
@@ -48,7 +48,15 @@ def write_scores(seed: int, shift: float, groups: tuple[str, ...] = ("1", "2", "
     }
     if "2" in found:
         found["2"] |= {"value": None, "pooled": None}
-    write_json(f"results/tiny/cues/synthbirds/resnet50/cam/s{seed}/cam.json", {"groups": found})
+    common = {name: {"value": 7.0 + shift} for name in found}
+    pairs = [
+        {"classes": [0, 2], "names": ["wren", "robin"], "parts": ["head"], "n_images": 8, "n_skipped": 1}
+        | {"value": 20.0 + shift, "pooled": 20.0},
+        {"classes": [1, 2], "names": ["tit", "robin"], "parts": ["head", "wing"], "n_images": 0, "n_skipped": 9}
+        | {"value": None, "pooled": None},
+    ]
+    document = {"groups": found, "common": common, "pairs": pairs}
+    write_json(f"results/tiny/cues/synthbirds/resnet50/cam/s{seed}/cam.json", document)
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +89,24 @@ def test_values_are_means_over_seeds_and_gaps_say_why() -> None:
     assert (first["n_pairs"], first["n_images"], first["n_skipped"]) == ("3", "12", "1")
     assert (first["published"], rows[1]["published"], rows[2]["published"]) == ("24.1", "", "29.6")
     assert rows[1]["value"] == rows[1]["pooled"] == ""
+    assert (first["common"], rows[1]["common"]) == ("8.0", "")
     absent = cue_lines(DEFINITION, view(stand_ins={}))
     assert {line.status for line in absent} == {"not-in-scale"} and {line.dataset for line in absent} == {""}
+
+
+def test_every_pair_has_a_line() -> None:
+    write_scores(0, 0.0)
+    assert pair_lines(DEFINITION, view()) == [], "a seed is missing"
+    write_scores(1, 2.0)
+    rows = list(csv.DictReader(io.StringIO(pairs_csv(pair_lines(DEFINITION, view())))))
+    assert [(r["label"], r["name_a"], r["name_b"], r["parts"], r["differing_parts"]) for r in rows] == [
+        ("CAM", "wren", "robin", "head", "1"),
+        ("CAM", "tit", "robin", "head+wing", "2"),
+    ]
+    assert [(r["value"], r["n_seeds"], r["n_images"], r["n_skipped"]) for r in rows] == [
+        ("21.0", "2", "8", "1"),
+        ("", "0", "0", "9"),
+    ]
 
 
 def test_one_seed_has_no_spread_and_a_missing_seed_no_value() -> None:
@@ -99,7 +123,7 @@ def test_the_page_says_what_was_left_out() -> None:
     write_scores(0, 0.0)
     lines = cue_lines(DEFINITION, view(seeds=(0,)))
     page = cues_markdown(DEFINITION, lines, view(seeds=(0,)), {"images_per_class": 2, "pairs": 5})
-    assert "| CAM | resnet50 | 10.0 | missing | 10.0 | 5.0 | 9.0 | 3 | 12 | 1 |" in page
+    assert "| CAM | resnet50 | 10.0 | missing | 10.0 | 7.0 | 5.0 | 9.0 | 3 | 12 | 1 |" in page
     assert "first 2 test images of each class and at most 5 pairs" in page and "EM: a note." in page
     assert "| CAM | 24.1 |  | 29.6 |" in page and "not to be subtracted" in page
     whole = cues_markdown(DEFINITION, lines, view(is_paper=True), {"images_per_class": None, "pairs": None})
@@ -112,6 +136,7 @@ def test_the_definition_of_this_project() -> None:
     costly = cue_settings("demo", "synthbirds", "cam", "smoothgrad")
     cheap = cue_settings("demo", "synthbirds", "cam", "cam")
     assert costly["images_per_class"] is not None and cheap["images_per_class"] is None
+    assert costly["common"] == cheap["common"] == {"images_per_class": 2, "pairs": 5}
     assert "published" not in costly and "label" not in costly, "a printed value must not make a job run again"
     assert cue_settings("demo", "synthbirds", "cam", "integrated_gradients_released")["options"] == {"reference": True}
     with pytest.raises(ParameterError, match="no row of method 'cam' with attribution 'calm'"):

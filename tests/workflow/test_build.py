@@ -138,6 +138,17 @@ def test_a_job_run_again_marks_its_older_run(spoilt: Any) -> None:
     assert sorted(run.data.tags["superseded"] for run in runs) == ["false", "true"]
 
 
+def test_one_methods_rows_are_those_of_the_whole_table(spoilt: Any) -> None:
+    target = "reports/rows/tableB.cam.csv"
+    assert spoilt.plan(target).jobs == {"make_rows_of_method_at_configured_scale cam/tableB"}
+    spoilt.build(target)
+    whole, alone = ((spoilt.root / path).read_text(encoding="utf-8") for path in ("reports/tableB.csv", target))
+    header, *rows = whole.splitlines()
+    assert alone.splitlines() == [header, *(row for row in rows if row.split(",")[1] in ("CAM", "CAM + Y"))]
+    assert len(alone.splitlines()) == 3
+    assert spoilt.verify()["problems"] == []
+
+
 def test_tracking_can_be_deleted_without_loss(spoilt: Any) -> None:
     shutil.rmtree(spoilt.root / "mlflow")
     assert spoilt.plan().jobs == set()

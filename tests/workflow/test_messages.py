@@ -50,6 +50,18 @@ def test_every_table_has_a_graph_at_every_synthetic_scale(planned: Any, scale: s
     assert set(tables) <= plan.outputs
 
 
+def test_one_methods_rows_need_its_own_trainings_alone(planned: Any) -> None:
+    plan = planned.plan("reports/small/rows/tableB.has.csv")
+    trained = {job for job in plan.jobs if job.startswith("train_model")}
+    assert {job.split("/")[2] for job in trained} == {"has", "pretraining"}
+    assert len(trained) == 3 * 3 + 3, "three data sets and the common start, on three backbones"
+    assert {path for path in plan.outputs if path.startswith("reports/")} == {
+        f"reports/small/rows/tableB.has.{suffix}" for suffix in ("csv", "cells.csv", "md", "tex", "prov.json")
+    }
+    said = planned.snakemake("-n", "reports/smoke/rows/tableB.has.csv", ok=False)
+    assert "table tableB has no row of method 'has' at scale smoke" in said.stdout + said.stderr
+
+
 def test_photographs_have_a_graph(planned: Any) -> None:
     from_environment = Path(planned.environment["WSOL_DATA"])
     if not any(from_environment.glob("*tiny*")):

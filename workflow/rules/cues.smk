@@ -1,6 +1,6 @@
 """Needs: a checkpoint, the test manifest, classes.json, the images with their parts, params/papers/calm/cues.yaml.
 
-Makes: results/<scale>/cues/<cell>/<attribution>.json, reports/<scale>/cues.{csv,md}, and the same without <scale> for the
+Makes: results/<scale>/cues/<cell>/<attribution>.json, reports/<scale>/cues.{csv,pairs.csv,md}, and the same without <scale> for the
 configured one.
 """
 
@@ -52,6 +52,7 @@ rule make_cue_table:
             category="Tables",
             labels={"table": "cues", "scale": "{scale}"},
         ),
+        pairs="reports/{scale}/cues.pairs.csv",
         markdown="reports/{scale}/cues.md",
         prov="reports/{scale}/cues.prov.json",
     log:
@@ -75,6 +76,7 @@ use rule make_cue_table as make_cue_table_of_configured_scale with:
             category="Tables",
             labels={"table": "cues", "scale": SCALE},
         ),
+        pairs="reports/cues.pairs.csv",
         markdown="reports/cues.md",
         prov="reports/cues.prov.json",
     log:

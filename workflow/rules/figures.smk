@@ -21,6 +21,7 @@ rule extract_figure_maps:
         classes=figures.classes,
         images=figures.archives(SCALE),
         wordnet=figures.wordnet,
+        annotations=figures.part_annotations,
         code=figures.map_code,
     output:
         maps="reports/{scale}/figures/{figure}.safetensors",
@@ -38,9 +39,12 @@ rule extract_figure_maps:
         wordnet=lambda w, input: (
             f"--wordnet {' '.join(input.wordnet)}" if input.wordnet else ""
         ),
+        annotations=lambda w, input: (
+            f"--annotations {' '.join(input.annotations)}" if input.annotations else ""
+        ),
     shell:
         "python -m wsol.cli.figure_maps --settings {input.settings} --models {input.models}"
-        " --manifest {input.manifest} --classes {input.classes} {params.wordnet}"
+        " --manifest {input.manifest} --classes {input.classes} {params.wordnet} {params.annotations}"
         " --out {output.maps} --sidecar {output.prov} > {log} 2>&1"
 
 

@@ -1,7 +1,7 @@
 """Needs: scores, maps, manifests, and the definitions in params/papers.
 
-Makes: reports/<scale>/<table>.{csv,cells.csv,md,tex}, the same without <scale> for the configured one, reports/center.csv,
-and reports/<scale>/pictures/.
+Makes: reports/<scale>/<table>.{csv,cells.csv,md,tex}, reports/<scale>/rows/<table>.<method>.{…}, both without <scale> for the
+configured one, reports/center.csv, and reports/<scale>/pictures/.
 """
 
 
@@ -32,8 +32,9 @@ rule make_table:
         runtime=10,
     params:
         definition=lambda w: table_specs()[w.table],
+        rows=lambda w: f"--method {w.method}" if w.get("method") else "",
     shell:
-        "python -m wsol.cli.table make --spec {params.definition} --settings {input.settings}"
+        "python -m wsol.cli.table make --spec {params.definition} --settings {input.settings} {params.rows}"
         " --out {output.csv} --sidecar {output.prov} > {log} 2>&1"
 
 
@@ -53,6 +54,32 @@ use rule make_table as make_table_of_configured_scale with:
         "logs/reports/{table}.log",
     benchmark:
         "logs/reports/{table}.tsv"
+
+
+use rule make_table as make_rows_of_method with:
+    output:
+        csv="reports/{scale}/rows/{table}.{method}.csv",
+        cells="reports/{scale}/rows/{table}.{method}.cells.csv",
+        markdown="reports/{scale}/rows/{table}.{method}.md",
+        latex="reports/{scale}/rows/{table}.{method}.tex",
+        prov="reports/{scale}/rows/{table}.{method}.prov.json",
+    log:
+        "logs/{scale}/reports/rows/{table}.{method}.log",
+    benchmark:
+        "logs/{scale}/reports/rows/{table}.{method}.tsv"
+
+
+use rule make_table as make_rows_of_method_at_configured_scale with:
+    output:
+        csv="reports/rows/{table}.{method}.csv",
+        cells="reports/rows/{table}.{method}.cells.csv",
+        markdown="reports/rows/{table}.{method}.md",
+        latex="reports/rows/{table}.{method}.tex",
+        prov="reports/rows/{table}.{method}.prov.json",
+    log:
+        "logs/reports/rows/{table}.{method}.log",
+    benchmark:
+        "logs/reports/rows/{table}.{method}.tsv"
 
 
 rule score_center_baseline:

@@ -1,4 +1,4 @@
-"""Make the cue localisation table from the cue scores of a scale: tidy CSV, and a page in Markdown."""
+"""Make the cue localisation table from the cue scores of a scale: tidy CSV, also of every pair, and a page to read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from wsol.config.roots import cue_table_roots
 from wsol.files import read_json, write_text
 from wsol.provenance.job import Job
 from wsol.reports.cells import MEASURED, ScaleView
-from wsol.reports.cues import cue_lines, cues_csv, cues_markdown, required
+from wsol.reports.cues import cue_lines, cues_csv, cues_markdown, pair_lines, pairs_csv, required
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="wsol cue_table", description=__doc__)
     result.add_argument("--settings", type=Path, required=True, help="resolved settings of the scale (JSON)")
-    result.add_argument("--out", type=Path, required=True, help="cues.csv; cues.md goes beside it")
+    result.add_argument("--out", type=Path, required=True, help="cues.csv; cues.pairs.csv and cues.md go beside it")
     result.add_argument("--sidecar", type=Path, required=True)
     return result
 
@@ -35,11 +35,13 @@ def main(argv: list[str]) -> int:
     ) as job:
         lines = cue_lines(definition, view)
         write_text(job.output_path(arguments.out), cues_csv(lines))
+        pairs = pair_lines(definition, view)
+        write_text(job.output_path(arguments.out.with_suffix(".pairs.csv")), pairs_csv(pairs))
         page = cues_markdown(definition, lines, view, cue_limits(view.name))
         write_text(job.output_path(arguments.out.with_suffix(".md")), page)
         measured = [line for line in lines if line.status == MEASURED]
         job.run.summary({f"{line.label}/{line.differing_parts}": line.value for line in measured})
-        print(f"wrote {arguments.out} and .md: {len(measured)} of {len(lines)} cells measured")
+        print(f"wrote {arguments.out}, .pairs.csv and .md: {len(measured)} of {len(lines)} cells, {len(pairs)} pairs")
     return 0
 
 

@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--manifest", type=Path, required=True)
     result.add_argument("--classes", type=Path, required=True, help="classes.json of the data set")
     result.add_argument("--wordnet", type=Path, nargs="*", default=[], help="data.noun and its annotation, for depths")
+    result.add_argument("--annotations", type=Path, nargs="*", default=[], help="files of the parts beside the images")
     result.add_argument("--out", type=Path, required=True, help="native maps of each panel (safetensors)")
     add_device(result)
     result.add_argument("--threads", type=int, default=1)
@@ -56,6 +57,8 @@ def main(argv: list[str]) -> int:
         "manifest": arguments.manifest,
         "classes": arguments.classes,
     }
+    if arguments.annotations:
+        inputs["annotations"] = arguments.annotations
     if arguments.wordnet:
         inputs["wordnet"] = [_portable(path) for path in arguments.wordnet]
     with Job(
@@ -77,18 +80,21 @@ def main(argv: list[str]) -> int:
 def _counterfactual(
     arguments: argparse.Namespace, settings: dict[str, Any], manifest: Any, device: str
 ) -> tuple[list[dict[str, Any]], list[list[Any]]]:
+    from wsol.data.cues import open_truth
+    from wsol.data.manifest import read_classes
     from wsol.models import load_model
     from wsol.reports.figures.counterfactual import choose_rows
     from wsol.reports.figures.extract import counterfactual_maps
 
-    rows = choose_rows(settings, manifest)
+    truth = open_truth(settings["reader"], manifest, read_classes(arguments.classes))
+    rows, regions = choose_rows(settings, manifest, truth)
     pixels = _pixels(settings, manifest, rows, device)
     pairs = [(row["classes"][0], row["classes"][1]) for row in rows]
     columns = [
         counterfactual_maps(load_model(path, device).eval(), pixels, pairs, column["attribution"], column["options"])
         for path, column in zip(arguments.models, settings["columns"], strict=True)
     ]
-    return rows, [[column[place] for column in columns] for place in range(len(rows))]
+    return rows, [[*(column[place] for column in columns), region] for place, region in enumerate(regions)]
 
 
 def _depths(

@@ -10,7 +10,15 @@ from wsol.config.roots import table_roots
 from wsol.errors import DataError
 from wsol.files import read_json
 from wsol.provenance.job import Job
-from wsol.reports.cells import MEASURED, ScaleView, evaluate, required_cells, score_path, scores_lookup
+from wsol.reports.cells import (
+    MEASURED,
+    ScaleView,
+    evaluate,
+    required_cells,
+    rows_of_method,
+    score_path,
+    scores_lookup,
+)
 from wsol.reports.render import table_file, terminal_table, write_table
 from wsol.reports.spec import input_files, load_spec
 
@@ -21,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     make = verbs.add_parser("make", help="make the four files of a table")
     make.add_argument("--spec", type=Path, required=True, help="definition: params/papers/<paper>/<table>.yaml")
     make.add_argument("--settings", type=Path, required=True, help="resolved settings of the scale (JSON)")
+    make.add_argument("--method", help="the rows of this method alone")
     make.add_argument("--out", type=Path, required=True, help="<table>.csv; the other files go beside it")
     make.add_argument("--sidecar", type=Path, required=True)
     show = verbs.add_parser("show", help="print a table on the terminal")
@@ -35,12 +44,14 @@ def main(argv: list[str]) -> int:
             raise DataError(f"{arguments.csv}: no such table; make it with `snakemake --cores all {arguments.csv}`")
         print(terminal_table(arguments.csv))
         return 0
-    spec = load_spec(arguments.spec)
+    spec, cell = load_spec(arguments.spec), {}
     view = ScaleView.from_settings(read_json(arguments.settings))
+    if arguments.method:
+        spec, cell = rows_of_method(spec, view, arguments.method), {"method": arguments.method}
     scores = [score_path(view.name, key) for key in required_cells(spec, view)]
     with Job(
         layer="reports",
-        cell={"scale": view.name, "table": spec.id},
+        cell={"scale": view.name, "table": spec.id, **cell},
         sidecar=arguments.sidecar,
         inputs={
             "settings": arguments.settings,

@@ -71,7 +71,8 @@ def cue_settings(scale: str, dataset: str, method: str, attribution: str) -> dic
         "threshold_count": definition["threshold_count"],
         "differing_parts": definition["differing_parts"],
         "image_size": load_scale(scale).image_size,
-        **(cue_limits(scale) if row["costly"] else {"images_per_class": None, "pairs": None}),
+        **(cue_limits(scale) if row["costly"] else dict.fromkeys(cue_limits(scale))),
+        "common": cue_limits(scale),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,7 @@ def _place(view: Scale, wanted: str, backbone: str) -> dict[str, Any]:
     shown = view.stand_in(wanted)
     return shown | {
         "superset_rule": load_dataset(shown["dataset"])["supersets"]["rule"],
+        "reader": load_dataset(shown["dataset"])["reader"],
         "cell": {"scale": view.name, "dataset": shown["dataset"], "backbone": backbone, "seed": view.seeds[0]},
     }
 
@@ -164,9 +166,8 @@ def _lacking(spec: dict[str, Any], view: Scale) -> str | None:
     reasons = [found for group in lacks.values() for found in group]
     if reasons and (spec["kind"] in ONE_PLACE or all(lacks.values())):
         return reasons[0]
-    # Real birds have keypoints of their parts and no masks.
-    if spec["kind"] == "counterfactual" and load_dataset(datasets[0])["reader"] != "synthetic":
-        return f"{datasets[0]} has no part masks to compare with"
+    if spec["kind"] == "counterfactual" and not find_spec(f"wsol.data.cues.{load_dataset(datasets[0])['reader']}"):
+        return f"the parts of {datasets[0]} are not known"
     return None
 
 

@@ -36,8 +36,10 @@ def picture_roots() -> list[str]:
 
 def figure_map_roots(settings: Mapping[str, Any]) -> list[str]:
     """Of a figure's resolved settings (`wsol.config.figures.figure_settings`)."""
+    parts = [f"wsol.data.cues.{settings['reader']}"] if settings["kind"] == "counterfactual" else []
     return [
         "wsol.cli.figure_maps",
+        *parts,
         f"wsol.models.backbones.{settings['cell']['backbone']}",
         *sorted({method_module(column["method"]) for column in settings["columns"]}),
         *sorted({module for column in settings["columns"] for module in attribution_modules(column["attribution"])}),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.config import paths
-from wsol.errors import DataError
+from wsol.errors import DataError, ParameterError
 from wsol.files import read_json
 from wsol.reports.spec import Column, Row, TableSpec
 
@@ -122,9 +122,26 @@ def required_cells(spec: TableSpec, view: ScaleView) -> list[CellKey]:
     keys: dict[CellKey, None] = {}
     for row in _rows_here(spec, view):
         for column in spec.columns:
-            if not column.parts and not row.derived_from and _status(row, column, view) == MEASURED:
+            if _measures(row, column, view):
                 keys.update(dict.fromkeys(_keys(row, column, view)))
     return list(keys)
+
+
+def rows_of_method(spec: TableSpec, view: ScaleView, method: str) -> TableSpec:
+    """The table with the rows of one method alone, and those worked out from them alone.
+
+    Raises ParameterError where the table has none that this scale measures, with the methods of which it has some.
+    """
+    here = _rows_here(spec, view)
+    measured = {row.method for row in here for column in spec.columns if _measures(row, column, view)}
+    if method not in measured:
+        known = ", ".join(sorted(measured)) or "none"
+        raise ParameterError(f"table {spec.id} has no row of method {method!r} at scale {view.name} (it has: {known})")
+    kept: list[str] = []
+    for row in here:
+        if row.method == method or (row.derived_from and set(row.derived_from) <= set(kept)):
+            kept.append(row.label)
+    return replace(spec, rows=tuple(row for row in spec.rows if row.label in kept))
 
 
 def evaluate(spec: TableSpec, view: ScaleView, lookup: Lookup) -> list[Cell]:
@@ -200,6 +217,11 @@ def scores_lookup(results_root: str | Path, scale: str, threshold: str = "oracle
 
 def _rows_here(spec: TableSpec, view: ScaleView) -> list[Row]:
     return [replace(row, method=view.elsewhere.get(row.method, row.method)) for row in spec.rows]
+
+
+def _measures(row: Row, column: Column, view: ScaleView) -> bool:
+    """The cell is a score, not worked out from others, and the scale has it."""
+    return not column.parts and not row.derived_from and _status(row, column, view) == MEASURED
 
 
 def _status(row: Row, column: Column, view: ScaleView) -> str:

@@ -25,6 +25,7 @@ class CueLine:
     """One line of cues.csv. Values are percentages, means over seeds; std is the sample deviation over them.
 
     n_pairs (those with a value), n_images and n_skipped (counted once a pair) and chance are those of the first seed.
+    `common` is the value on the pairs and images that every row has.
     """
 
     label: str
@@ -40,9 +41,32 @@ class CueLine:
     std: float | None
     n_seeds: int
     pooled: float | None
+    common: float | None
     chance: float | None
     published: float | None
     status: str
+
+
+@dataclass(frozen=True)
+class PairLine:
+    """One line of cues.pairs.csv: a row of the table on one pair of classes, a mean over seeds."""
+
+    label: str
+    dataset: str
+    backbone: str
+    method: str
+    attribution: str
+    class_a: int
+    class_b: int
+    name_a: str
+    name_b: str
+    differing_parts: int
+    parts: str
+    n_images: int
+    n_skipped: int
+    value: float | None
+    n_seeds: int
+    pooled: float | None
 
 
 def required(definition: Mapping[str, Any], view: ScaleView) -> dict[tuple[str, str, str], list[str]]:
@@ -75,7 +99,9 @@ def _lines(definition: Mapping[str, Any], view: ScaleView) -> Iterator[CueLine]:
             complete = bool(listed) and len(documents) == len(listed)
             in_scale = dataset is not None and backbone in view.backbones
             for group in groups:
-                found = [_group(path, document, group) for path, document in zip(listed, documents, strict=False)]
+                read = list(zip(listed, documents, strict=False))
+                found = [_group(path, document["groups"], group) for path, document in read]
+                common = [_group(path, document["common"], group) for path, document in read]
                 values = [one["value"] for one in found if one["value"] is not None]
                 measured = complete and len(values) == len(listed)
                 first: Mapping[str, Any] = found[0] if measured else {}
@@ -93,10 +119,45 @@ def _lines(definition: Mapping[str, Any], view: ScaleView) -> Iterator[CueLine]:
                     std=statistics.stdev(values) if measured and len(values) > 1 else None,
                     n_seeds=len(values) if measured else 0,
                     pooled=_mean(one["pooled"] for one in found) if measured else None,
+                    common=_mean(one["value"] for one in common) if measured else None,
                     chance=first.get("chance"),
                     published=row["published"].get(group),
                     status=MEASURED if measured else MISSING if in_scale else NOT_IN_SCALE,
                 )
+
+
+def pair_lines(definition: Mapping[str, Any], view: ScaleView) -> list[PairLine]:
+    """A line a pair of every row that is measured whole; `parts` are joined by `+`."""
+    lines = []
+    for row in definition["rows"]:
+        for (backbone, *named), listed in required(definition, view).items():
+            if named != [row["method"], row["attribution"]] or not all(Path(path).is_file() for path in listed):
+                continue
+            documents = [read_json(path) for path in listed]
+            for seeds in zip(*(document["pairs"] for document in documents), strict=True):
+                first = seeds[0]
+                values = [pair["value"] for pair in seeds if pair["value"] is not None]
+                lines.append(
+                    PairLine(
+                        label=row["label"],
+                        dataset=view.stand_ins[definition["dataset"]] or "",
+                        backbone=backbone,
+                        method=row["method"],
+                        attribution=row["attribution"],
+                        class_a=first["classes"][0],
+                        class_b=first["classes"][1],
+                        name_a=first["names"][0],
+                        name_b=first["names"][1],
+                        differing_parts=len(first["parts"]),
+                        parts="+".join(first["parts"]),
+                        n_images=first["n_images"],
+                        n_skipped=first["n_skipped"],
+                        value=_mean(values),
+                        n_seeds=len(values),
+                        pooled=_mean(pair["pooled"] for pair in seeds),
+                    )
+                )
+    return lines
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -104,17 +165,26 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _group(path: str, document: Mapping[str, Any], group: str) -> Mapping[str, Any]:
+def _group(path: str, groups: Mapping[str, Any], group: str) -> Mapping[str, Any]:
     try:
-        return document["groups"][group]
+        return groups[group]
     except KeyError as error:
         raise DataError(f"{path}: has no group {error}; make it again with `snakemake --cores all {path}`") from error
 
 
 def cues_csv(lines: Sequence[CueLine]) -> str:
     """The lines as text, numbers to six decimals, empty where there is none."""
+    return _csv(CueLine, lines)
+
+
+def pairs_csv(lines: Sequence[PairLine]) -> str:
+    """As `cues_csv`."""
+    return _csv(PairLine, lines)
+
+
+def _csv(kind: type[CueLine | PairLine], lines: Sequence[CueLine | PairLine]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(CueLine)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")
     writer.writeheader()
     for line in lines:
         values = asdict(line)
@@ -134,16 +204,18 @@ def cues_markdown(
         f"Scale {view.name}; {dataset}, split {definition['split']}, seeds {seeds}. PxAP in percent, one value a pair "
         f"of classes, then the mean over pairs. {limits_sentence(limits)}",
     ]
-    headers = ["", "backbone", *map(_group_header, groups), "chance", "never reset", "pairs", "images", "skipped"]
+    counted = ["common", "chance", "never reset", "pairs", "images", "skipped"]
+    headers = ["", "backbone", *map(_group_header, groups), *counted]
     body = []
     for first, row in _by_row(lines, groups):
         counts = [str(number or "") for number in (row[-1].n_pairs, row[-1].n_images)]
         skipped = "" if row[-1].n_skipped is None else str(row[-1].n_skipped)
-        numbers = [_number(row[-1].chance), _number(row[-1].pooled), *counts, skipped]
+        numbers = [_number(row[-1].common), _number(row[-1].chance), _number(row[-1].pooled), *counts, skipped]
         body.append([first.label, first.backbone, *(_value(line) for line in row), *numbers])
     parts.append(_table(headers, body))
     parts.append(
-        "Chance, never reset, pairs, images and skipped belong to the mean. Chance: the share of cue pixels, which a "
+        "Common, chance, never reset, pairs, images and skipped belong to the mean. Common: the mean on the pairs and "
+        "images that every row has, where rows compare. Chance: the share of cue pixels, which a "
         "constant map gets. Never reset: the released evaluator, which pools each pair with all before it. An image "
         "counts once for every pair that it belongs to; it is skipped where no differing part is visible."
     )

@@ -8,7 +8,7 @@ from wsol.config import paths, roots
 from wsol.config.figures import NEEDS, figure_cells, figure_datasets, figure_settings
 from wsol.config.resolve import environment_file, parameter_file
 from wsol.workflow.code import code_digest
-from wsol.workflow.inputs import InputFunction, Wildcards, archive_of, nouns
+from wsol.workflow.inputs import InputFunction, Wildcards, archive_of, nouns, part_annotations_of
 
 
 def settings(configured: str) -> InputFunction:
@@ -55,6 +55,12 @@ def wordnet(wildcards: Wildcards) -> list[str]:
     if found["kind"] != "depths" or found["superset_rule"] != "wordnet":
         return []
     return [nouns(wildcards), "params/supersets/imagenet.yaml"]
+
+
+def part_annotations(wildcards: Wildcards) -> list[str]:
+    """The text files beside CUB's images that say where its parts are, where a figure outlines parts."""
+    found = _settings(wildcards)
+    return part_annotations_of(found["scale"], found["dataset"]) if found["kind"] == "counterfactual" else []
 
 
 def map_code(wildcards: Wildcards) -> str:

@@ -27,7 +27,7 @@ from wsol.errors import DataError
 from wsol.locations import raw_data_root
 from wsol.reports import removal
 from wsol.reports.catalogue import table_specs
-from wsol.reports.cells import ScaleView, required_cells
+from wsol.reports.cells import ScaleView, required_cells, rows_of_method
 from wsol.reports.cells import score_path as table_score_path
 from wsol.reports.claims_spec import claims_files, load_claims, reports_of
 from wsol.reports.cues import required as required_cues
@@ -213,26 +213,32 @@ def table_definition(wildcards: Wildcards) -> list[str]:
 
 
 def table_scores(configured: str) -> InputFunction:
-    """The score file of every cell that the table can have at its scale."""
+    """The score file of every cell that the table can have at its scale; of a `method` in the path, of its rows."""
 
     def files(wildcards: Wildcards) -> list[str]:
         scale = _scale(wildcards, configured)
         view = ScaleView.from_settings(load_scale(scale).as_view_settings())
-        needed = required_cells(load_spec(table_specs()[wildcards.table]), view)
+        spec = load_spec(table_specs()[wildcards.table])
+        method = wildcards.get("method")
+        needed = required_cells(spec if method is None else rows_of_method(spec, view, method), view)
         return sorted({table_score_path(scale, key) for key in needed})
 
     return files
 
 
 def part_annotations(wildcards: Wildcards) -> list[str]:
+    return part_annotations_of(wildcards.scale, wildcards.dataset)
+
+
+def part_annotations_of(scale: str, dataset: str) -> list[str]:
     """The text files beside CUB's images that say where its parts are; data of other readers keep them inside."""
-    if load_dataset(wildcards.dataset)["reader"] != "cub" or not Path(archive(wildcards)).is_dir():
+    folder = archive_of(scale, dataset)
+    if load_dataset(dataset)["reader"] != "cub" or not Path(folder).is_dir():
         return []
     from wsol.data.cues.cub import TEXTS, find_text
     from wsol.data.images import ImageSource
 
-    folder = archive(wildcards)
-    source = ImageSource(select_source(load_dataset(wildcards.dataset), paths.data_folder(wildcards.scale, "CUB")))
+    source = ImageSource(select_source(load_dataset(dataset), paths.data_folder(scale, "CUB")))
     found = [find_text(source, members) for members in TEXTS]
     return [f"{folder}/{member}" for member in found if member is not None]
 

@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 from wsol.attribution.store import write_maps
+from wsol.data.cues import PartMap
+from wsol.data.cues.synthetic import SyntheticTruth
 from wsol.data.manifest import Manifest, Row
-from wsol.data.synthetic.birds import HEAD, WING, class_name
+from wsol.data.synthetic.birds import HEAD, WING, attributes, class_name
 from wsol.errors import DataError
 from wsol.reports.figures import counterfactual, depths
 from wsol.reports.figures.attribution_grid import attribution_page
@@ -45,6 +47,14 @@ def make_split(folder: Path, labels: list[int], hidden: tuple[int, ...] = ()) ->
             )
         )
     return Manifest.from_rows("synthbirds", "test", str(folder), max(labels) + 1, "boxes", rows)
+
+
+def truth_of(manifest: Manifest) -> SyntheticTruth:
+    classes = range(manifest.num_classes)
+    entries = [
+        {"index": i, "name": class_name(i), "wnid": None, "path": [], "attributes": attributes(i)} for i in classes
+    ]
+    return SyntheticTruth(manifest, entries)
 
 
 def settings(kind: str, **changes: Any) -> dict[str, Any]:
@@ -119,21 +129,24 @@ def test_a_missing_or_wrong_map_file_is_named(tmp_path: Path) -> None:
 def test_a_pair_is_shown_on_an_image_with_all_differing_parts(tmp_path: Path) -> None:
     # Of the four images of class 0 the last two hide the head, and the search starts at the third.
     manifest = make_split(tmp_path, [0, 0, 0, 0, 1, 1], hidden=(2, 3))
-    (row,) = counterfactual.choose_rows(settings("counterfactual"), manifest)
+    (row,), (region,) = counterfactual.choose_rows(settings("counterfactual"), manifest, truth_of(manifest))
+    assert region.sum() == region[2:6, 2:6].sum() == 16
     assert row["classes"] == [0, 1]
     assert row["parts"] == ["head"]
     assert row["image_id"] == "bird_0"
     assert row["other_id"] == "bird_5"
     with pytest.raises(DataError, match="no pair of classes"):
-        counterfactual.choose_rows(settings("counterfactual"), make_split(tmp_path, [0, 1], hidden=(0,)))
+        headless = make_split(tmp_path, [0, 1], hidden=(0,))
+        counterfactual.choose_rows(settings("counterfactual"), headless, truth_of(headless))
 
 
 def test_differing_parts_are_outlined_and_limits_are_symmetric(tmp_path: Path) -> None:
     # Classes 0 and 1 differ in the head alone, 1 and 2 in head and wing.
     manifest = make_split(tmp_path, [0, 1, 2])
-    rows = counterfactual.choose_rows(settings("counterfactual"), manifest)
+    rows, regions = counterfactual.choose_rows(settings("counterfactual"), manifest, truth_of(manifest))
     assert [row["parts"] for row in rows] == [["head"], ["head", "wing"]]
-    maps = [[np.array([[0.5, -1.5], [0, 0]]), np.array([[1e-3, 0], [0, -2e-4]])]] * 2
+    drawn = [np.array([[0.5, -1.5], [0, 0]]), np.array([[1e-3, 0], [0, -2e-4]])]
+    maps = [[*drawn, region] for region in regions]
     page = counterfactual.counterfactual_page(settings("counterfactual"), manifest, rows, maps)
     head, both = (row.region for row in page.rows)
     assert head is not None
@@ -151,8 +164,31 @@ def test_differing_parts_are_outlined_and_limits_are_symmetric(tmp_path: Path) -
 def test_a_data_set_without_part_masks_is_refused(tmp_path: Path) -> None:
     manifest = make_split(tmp_path, [0, 1])
     manifest.parts[0] = None
-    with pytest.raises(DataError, match="image 'bird_0' has no part masks"):
-        counterfactual.choose_rows(settings("counterfactual"), manifest)
+    with pytest.raises(DataError, match="image 'bird_0' has no part map"):
+        counterfactual.choose_rows(settings("counterfactual"), manifest, truth_of(manifest))
+
+
+class FeetAndWings:
+    """Parts of another data set than the rendered one: two classes that differ in part 2."""
+
+    parts = ("wing", "leg")
+
+    def traits(self, class_index: int) -> dict[str, Any]:
+        return {"wing": "red", "leg": class_index}
+
+    def part_map(self, index: int, size: int) -> PartMap:
+        labels = np.zeros((size, size), dtype=np.uint8)
+        labels[:2] = 1
+        labels[-3:, :4] = 2
+        return PartMap(labels, frozenset({1, 2}))
+
+
+def test_the_parts_are_those_of_the_data_set(tmp_path: Path) -> None:
+    (row,), (region,) = counterfactual.choose_rows(
+        settings("counterfactual"), make_split(tmp_path, [0, 1]), FeetAndWings()
+    )
+    assert row["parts"] == ["leg"]
+    assert region.sum() == region[-3:, :4].sum() == 12
 
 
 def test_maps_of_growing_supersets_share_the_limits_of_their_row(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wsol.errors import DataError
@@ -14,77 +15,60 @@ from wsol.reports.figures.text import title_of
 if TYPE_CHECKING:
     import numpy as np
 
+    from wsol.data.cues import CueTruth, PartMap
+
 MIN_PIXELS = 4
 """A part of fewer pixels in the frame shows too little to be outlined."""
 
 
-def choose_rows(settings: Mapping[str, Any], manifest: Any) -> list[dict[str, Any]]:
+def choose_rows(
+    settings: Mapping[str, Any], manifest: Any, truth: CueTruth
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """The class pairs, and for each an image of A that shows every differing part, and the middle image of B.
 
     The image of A is the first from the class's middle on that shows them. A pair without such an image is left out.
-    Each row: image, other (indices in the manifest), image_id, other_id, classes [A, B], parts.
+    Each row: image, other (indices in the manifest), image_id, other_id, classes [A, B], parts. Beside the rows, for
+    each the pixels of the differing parts (S, S) uint8, S the settings' image_size.
     """
-    from wsol.data.synthetic.birds import differing_parts
+    from wsol.data.cues import differing
 
+    size = settings["image_size"]
     labels = manifest.labels.tolist()
     of_class: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         of_class.setdefault(label, []).append(index)
-    rows = []
-    for first, second in class_pairs(list(of_class), differing_parts, settings["images"]):
-        parts = differing_parts(first, second)
-        shown = (
-            index
-            for index in middle_first(of_class[first])
-            if all(
-                (layer >= MIN_PIXELS) for layer in _sizes(part_layers(manifest, index, parts, settings["image_size"]))
-            )
-        )
-        image = next(shown, None)
-        if image is None:
+    rows, regions = [], []
+    for first, second in class_pairs(list(of_class), partial(differing, truth), settings["images"]):
+        parts = differing(truth, first, second)
+        looked = ((index, _shown(truth.part_map(index, size), parts)) for index in middle_first(of_class[first]))
+        found = next(((index, region) for index, region in looked if region is not None), None)
+        if found is None:
             continue
+        index, region = found
         other = middle_first(of_class[second])[0]
+        regions.append(region)
         rows.append(
             {
-                "image": image,
+                "image": index,
                 "other": other,
-                "image_id": manifest.image_ids[image],
+                "image_id": manifest.image_ids[index],
                 "other_id": manifest.image_ids[other],
                 "classes": [first, second],
-                "parts": list(parts),
+                "parts": [truth.parts[part - 1] for part in parts],
             }
         )
     if not rows:
         raise DataError(
             f"{manifest.dataset} {manifest.split}: no pair of classes that differ in one to three parts with an image "
-            "that shows them; render more classes or images"
+            "that shows them; take a data set with more classes or images"
         )
-    return rows
-
-
-def part_layers(manifest: Any, index: int, parts: Sequence[str], size: int) -> list[np.ndarray]:
-    """(size, size) bool of each part, by nearest neighbour. DataError for an image without part masks."""
-    import cv2
-
-    from wsol.data.masks import load_parts
-    from wsol.data.synthetic.birds import PARTS
-
-    stored = load_parts(manifest, index)
-    if stored is None:
-        raise DataError(
-            f"{manifest.dataset} {manifest.split}: image {manifest.image_ids[index]!r} has no part masks; figure A "
-            "needs a data set with parts, such as synthbirds"
-        )
-    frame = cv2.resize(stored, (size, size), interpolation=cv2.INTER_NEAREST)
-    return [frame == PARTS.index(part) + 1 for part in parts]
+    return rows, regions
 
 
 def counterfactual_page(
     settings: Mapping[str, Any], manifest: Any, rows: Sequence[Mapping[str, Any]], maps: Sequence[Sequence[np.ndarray]]
 ) -> FigurePage:
-    """The page of rows from `choose_rows` with the native maps s^A - s^B (h, w) of each row's columns."""
-    import numpy as np
-
+    """The page of rows from `choose_rows`: of each the native maps s^A - s^B (h, w) of the columns, then the region."""
     from wsol.data.images import load_images
 
     size = settings["image_size"]
@@ -92,7 +76,8 @@ def counterfactual_page(
     for row, differences in zip(rows, maps, strict=True):
         image, other = load_images(manifest, [row["image"], row["other"]], size)
         panels = []
-        large = [resized(native, size) for native in differences]
+        *native, region = differences
+        large = [resized(one, size) for one in native]
         for values, column in zip(large, settings["columns"], strict=True):
             same = [column["attribution"] == other["attribution"] for other in settings["columns"]]
             limits = symmetric_limits(*(map_ for map_, is_same in zip(large, same, strict=True) if is_same))
@@ -106,7 +91,7 @@ def counterfactual_page(
                 ],
                 panels,
                 label=f"{count} part{'s' if count > 1 else ''}: {', '.join(row['parts'])}",
-                region=np.any(part_layers(manifest, row["image"], row["parts"], size), axis=0),
+                region=region > 0,
             )
         )
     return FigurePage(
@@ -131,5 +116,9 @@ def number(value: float) -> str:
     return f"{value:.2g}"
 
 
-def _sizes(layers: Sequence[np.ndarray]) -> list[int]:
-    return [int(layer.sum()) for layer in layers]
+def _shown(part_map: PartMap, parts: Sequence[int]) -> np.ndarray | None:
+    """The pixels of the parts (S, S), 1 or 0; None where one of them shows too little."""
+    from wsol.data.cues import cue_mask
+
+    enough = all((part_map.labels == part).sum() >= MIN_PIXELS for part in parts)
+    return cue_mask(part_map, parts) if enough else None
