@@ -13,6 +13,10 @@ from wsol.methods.cutmix import Box, Method, draw_box, draw_share, mixed_loss, p
 from wsol.testing import small_training as small
 
 
+def mixing(beta: float, probability: float) -> Method:
+    return Method({"beta": beta, "mix_probability": probability, "odd_sides": "kept"})
+
+
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -49,6 +53,19 @@ def test_a_box_has_the_drawn_sides_and_its_centre_anywhere() -> None:
     # Uniform over rows: those that keep the box off the border have centres 6 … 14, nine of the twenty.
     assert set(centres) == set(range(6, 15))
     assert len(centres) / 2000 == pytest.approx(9 / 20, abs=4 * (0.45 * 0.55 / 2000) ** 0.5)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_odd_sides_are_kept_or_as_released(seed: int) -> None:
+    """The released code spans [centre - side // 2, centre + side // 2), cut off at the border."""
+    height, width, share = 21, 30, 0.75
+    kept = draw_box(height, width, share, seeded(seed))
+    found = draw_box(height, width, share, seeded(seed), "shorter")
+    again = seeded(seed)
+    row, column = (int(torch.randint(size, (), generator=again)) for size in (height, width))
+    # Half of 21 is 10, which is even, and half of 30 is 15.
+    assert found == Box(max(0, row - 5), min(21, row + 5), max(0, column - 7), min(30, column + 7))
+    assert kept == Box(found.top, found.bottom, found.left, min(30, column - 7 + 15))
 
 
 def test_extreme_shares_give_no_box_or_all_that_the_centre_allows() -> None:
@@ -105,7 +122,7 @@ LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 
 def test_labels_are_mixed_by_what_is_seen_of_each_image() -> None:
     """Image i is filled with i + 1: partner and share are read off the mixed image."""
-    method, model, mixed_batches = Method({"beta": 1.0, "mix_probability": 1.0}), Recorder(), 0
+    method, model, mixed_batches = mixing(1.0, 1.0), Recorder(), 0
     for seed in range(60):
         loss, logits = method.loss(model, IMAGES, LABELS, seeded(seed))
         log_probabilities = logits.double().log_softmax(1)
@@ -128,7 +145,7 @@ def test_labels_are_mixed_by_what_is_seen_of_each_image() -> None:
 
 
 def test_partners_are_a_permutation_and_draws_repeat() -> None:
-    method, model = Method({"beta": 50.0, "mix_probability": 1.0}), Recorder()
+    method, model = mixing(50.0, 1.0), Recorder()
     first, _ = method.loss(model, IMAGES, LABELS, seeded(3))
     mixed = model.images
     again, _ = method.loss(model, IMAGES, LABELS, seeded(3))
@@ -140,12 +157,12 @@ def test_partners_are_a_permutation_and_draws_repeat() -> None:
 
 def test_batches_are_mixed_with_the_given_probability() -> None:
     model = Recorder()
-    never = Method({"beta": 1.0, "mix_probability": 0})
+    never = mixing(1.0, 0)
     for seed in range(20):
         loss, _ = never.loss(model, IMAGES, LABELS, seeded(seed))
         assert model.images is IMAGES
         assert torch.equal(loss, torch.nn.functional.cross_entropy(model(IMAGES), LABELS))
-    sometimes, untouched = Method({"beta": 1.0, "mix_probability": 0.3}), 0
+    sometimes, untouched = mixing(1.0, 0.3), 0
     for seed in range(600):
         sometimes.loss(model, IMAGES, LABELS, seeded(seed))
         untouched += model.images is IMAGES
@@ -165,17 +182,22 @@ def test_gradients_reach_what_is_seen_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beta": 1.0}, "cutmix.yaml: option 'mix_probability'"),
-        ({"beta": 1.0, "mix_probability": 1.0, "alpha": 1}, "cutmix.yaml: option 'alpha'"),
-        ({"beta": 0, "mix_probability": 1.0}, "'beta' is 0; give a number above 0"),
-        ({"beta": float("inf"), "mix_probability": 1.0}, "'beta' is inf"),
-        ({"beta": True, "mix_probability": 1.0}, "'beta' is True"),
-        ({"beta": 1.0, "mix_probability": -0.1}, "-0.1"),
+        ({"alpha": 1}, "cutmix.yaml: option 'alpha'"),
+        ({"beta": 0}, "'beta' is 0; give a number above 0"),
+        ({"beta": float("inf")}, "'beta' is inf"),
+        ({"beta": True}, "'beta' is True"),
+        ({"mix_probability": -0.1}, "-0.1"),
+        ({"odd_sides": "longer"}, "'odd_sides' is 'longer'; choose one of kept, shorter"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        Method(options)
+        Method({"beta": 1.0, "mix_probability": 1.0, "odd_sides": "kept"} | options)
+
+
+def test_a_missing_option_is_named() -> None:
+    with pytest.raises(ParameterError, match=r"cutmix.yaml: option 'mix_probability' is missing"):
+        Method({"beta": 1.0, "odd_sides": "kept"})
 
 
 def test_the_published_settings_are_those_of_the_sheet() -> None:
@@ -185,20 +207,20 @@ def test_the_published_settings_are_those_of_the_sheet() -> None:
         for backbone in ("vgg16", "inceptionv3", "resnet50")
     }
     assert found == {
-        "vgg16": (3.220934e-5, 0.85, 0.79),
-        "inceptionv3": (2.25171726e-3, 0.04, 0.30),
-        "resnet50": (3.333722e-4, 1.35, 0.24),
+        "vgg16": (3.220934e-5, 0.85, 0.79, "kept"),
+        "inceptionv3": (2.25171726e-3, 0.04, 0.30, "kept"),
+        "resnet50": (3.333722e-4, 1.35, 0.24, "kept"),
     }
-    assert cells["paper/OpenImages30k/vgg16"]["options"] == {"beta": 1.0, "mix_probability": 1.0}
+    assert cells["paper/OpenImages30k/vgg16"]["options"] == {"beta": 1.0, "mix_probability": 1.0, "odd_sides": "kept"}
     assert list(load_method("cutmix")["attributions"]) == ["cam"]
 
 
 @pytest.mark.parametrize("stride", [8, 16])
 @pytest.mark.parametrize("backbone", ["vgg16", "resnet50", "inceptionv3"])
 def test_a_step_on_each_backbone(backbone: str, stride: int) -> None:
-    small.one_step(Method({"beta": 1.0, "mix_probability": 1.0}), backbone, stride)
+    small.one_step(mixing(1.0, 1.0), backbone, stride)
 
 
 @pytest.mark.system
 def test_a_short_training_beats_chance() -> None:
-    assert small.accuracy_after_training(Method({"beta": 1.0, "mix_probability": 0.5})) > 0.6
+    assert small.accuracy_after_training(mixing(1.0, 0.5)) > 0.6

@@ -293,7 +293,7 @@ def test_the_claims_of_calm_hold_for_the_numbers_that_it_prints() -> None:
     view = ScaleView("print", {name: name for name in ("CUB", "ImageNet", "OpenImages")}, ["resnet50"], set(), [0])
     found = evaluate_claims(claims, view, {TABLE: lines})
     about_table = [each for each in found if reports_of([each.claim]) == [TABLE]]
-    assert len(about_table) == 9
+    assert len(about_table) == 10
     assert {each.claim.id: each.verdict for each in about_table} == {each.claim.id: "holds" for each in about_table}
     others = [each for each in found if each not in about_table]
     assert {each.verdict for each in others} == {"undecided"}

@@ -131,7 +131,7 @@ def test_the_page_says_what_was_left_out() -> None:
 
 
 def test_the_definition_of_this_project() -> None:
-    assert len(load_cues()["rows"]) == 8
+    assert len(load_cues()["rows"]) == 9
     assert cue_limits("paper") == {"images_per_class": None, "pairs": None}
     costly = cue_settings("demo", "synthbirds", "cam", "smoothgrad")
     cheap = cue_settings("demo", "synthbirds", "cam", "cam")

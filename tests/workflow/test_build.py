@@ -149,6 +149,16 @@ def test_one_methods_rows_are_those_of_the_whole_table(spoilt: Any) -> None:
     assert spoilt.verify()["problems"] == []
 
 
+def test_training_leaves_the_sum_of_cams_class_weights_as_it_was(built: Any) -> None:
+    done = built.call("python", "studies/superset_of_all_classes.py", "smoke", "synthbirds", "resnet50")
+    found = json.loads(done.stdout)
+    assert found["cosine of the weights' sum, before and after"] == 1.0
+    assert 0.9 < found["length of the sum, after / before"] < 1, "weight decay"
+    assert found["cosine of one class's weights, mean"] < 0.9999
+    expected = found["contrast, label"] + 5 * found["contrast, other classes"]
+    assert found["contrast, sum of all"] == pytest.approx(expected, abs=1e-3)
+
+
 def test_tracking_can_be_deleted_without_loss(spoilt: Any) -> None:
     shutil.rmtree(spoilt.root / "mlflow")
     assert spoilt.plan().jobs == set()

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsol.errors import ParameterError
 from wsol.methods.base import TrainingMethod
-from wsol.methods.options import check_names, check_share
+from wsol.methods.options import check_choice, check_names, check_share
 
 if TYPE_CHECKING:
     import torch
+
+
+ODD_SIDES = ("kept", "shorter")
 
 
 class Box(NamedTuple):
@@ -27,6 +30,7 @@ class Method(TrainingMethod):
 
     beta: both parameters of the Beta distribution that λ is drawn from, above 0.
     mix_probability: probability in [0, 1] that a batch is mixed; the others are trained on as they are.
+    odd_sides: "kept", or "shorter" by one pixel, as in the released code, where a side is twice its half.
 
     As published, one decision, one λ and one box serve the whole batch. Training accuracy is counted as published too:
     the logits of the mixed images against each image's own label, whatever part of it is left. So it looks worse than
@@ -34,8 +38,9 @@ class Method(TrainingMethod):
     """
 
     def __init__(self, options: dict[str, Any], label_smoothing: float = 0.0) -> None:
-        check_names("cutmix", options, ("beta", "mix_probability"))
+        check_names("cutmix", options, ("beta", "mix_probability", "odd_sides"))
         check_share("cutmix", options, "mix_probability")
+        check_choice("cutmix", options, "odd_sides", ODD_SIDES)
         beta = options["beta"]
         if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 < beta < math.inf:
             raise ParameterError(
@@ -52,11 +57,12 @@ class Method(TrainingMethod):
         if float(torch.rand((), generator=generator)) >= self.options["mix_probability"]:
             return super().loss(model, images, labels, generator)
         height, width = images.shape[2:]
-        box = draw_box(height, width, draw_share(self.options["beta"], generator), generator)
+        share = draw_share(self.options["beta"], generator)
+        box = draw_box(height, width, share, generator, self.options["odd_sides"])
         partners = torch.randperm(len(images), generator=generator).to(images.device)
         logits = model(paste(images, partners, box))
-        share = visible_share(box, height, width)
-        return mixed_loss(logits, labels, labels[partners], share, self.label_smoothing), logits
+        visible = visible_share(box, height, width)
+        return mixed_loss(logits, labels, labels[partners], visible, self.label_smoothing), logits
 
 
 def draw_share(beta: float, generator: torch.Generator) -> float:
@@ -70,16 +76,19 @@ def draw_share(beta: float, generator: torch.Generator) -> float:
     return float(np.random.default_rng(seed).beta(beta, beta))
 
 
-def draw_box(height: int, width: int, share: float, generator: torch.Generator) -> Box:
+def draw_box(height: int, width: int, share: float, generator: torch.Generator, odd_sides: str = "kept") -> Box:
     """A box with sides √(1 − share) of the image's, centred on any pixel alike and cut off at the border.
 
-    Sides are whole pixels, rounded down. (The released code also makes odd sides one pixel shorter.)
+    Sides are whole pixels, rounded down; of odd ones see `Method`.
     """
     import torch
 
     ratio = (1 - share) ** 0.5
     row, column = (int(torch.randint(size, (), generator=generator)) for size in (height, width))
-    return Box(*_span(row, int(height * ratio), height), *_span(column, int(width * ratio), width))
+    lengths = [int(size * ratio) for size in (height, width)]
+    if odd_sides == "shorter":
+        lengths = [length - length % 2 for length in lengths]
+    return Box(*_span(row, lengths[0], height), *_span(column, lengths[1], width))
 
 
 def _span(centre: int, length: int, size: int) -> tuple[int, int]:
