@@ -100,8 +100,8 @@ def _lines(definition: Mapping[str, Any], view: ScaleView) -> Iterator[CueLine]:
             in_scale = dataset is not None and backbone in view.backbones
             for group in groups:
                 read = list(zip(listed, documents, strict=False))
-                found = [_group(path, document["groups"], group) for path, document in read]
-                common = [_group(path, document["common"], group) for path, document in read]
+                found = [_group(path, document.get("groups", {}), group) for path, document in read]
+                common = [_group(path, document.get("common", {}), group) for path, document in read]
                 values = [one["value"] for one in found if one["value"] is not None]
                 measured = complete and len(values) == len(listed)
                 first: Mapping[str, Any] = found[0] if measured else {}
