@@ -5,8 +5,8 @@
 1. The gradient of softmax cross-entropy adds up to zero over the classes (Σ_k (p_k - y_k) = 0), and so does that of a
    linear classifier's weights: training leaves Σ_k w_k as it started, but for weight decay. Whatever the classes share
    has no part in the sum of their maps.
-2. Each map is brought to [0, 1] before it is added. Those of other classes than the label are as often as not darker on
-   the object than beside it.
+2. Each map is brought to [0, 1] before it is added. Those of other classes than the label are often darker on the
+   object than beside it.
 
 Needs a checkpoint of CAM and the test images; the first weights of the classifier are drawn again from the seed.
 """

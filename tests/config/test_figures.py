@@ -60,6 +60,13 @@ def test_real_birds_have_every_figure_and_photographs_no_birds() -> None:
         figure_settings("smoke", "calm_fig_z")
 
 
+def test_counterfactuals_of_a_data_set_without_known_parts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsol.config.figures.find_spec", lambda name: None)
+    assert "calm_fig_a" not in figures_of("smoke") and "calm_fig_b" in figures_of("smoke")
+    with pytest.raises(ParameterError, match="cannot be drawn at scale smoke: the parts of synthbirds are not known"):
+        figure_settings("smoke", "calm_fig_a")
+
+
 def test_resolved_settings_are_those_of_the_figure() -> None:
     assert settings_of("results/smoke/params/figures/calm_fig_d.json") == figure_settings("smoke", "calm_fig_d")
 

@@ -40,3 +40,23 @@ def test_tables_that_show_the_same_cell_show_the_same_number(scale: str) -> None
     shared = {cell: values for cell, values in shown.items() if len(values) > 1}
     assert len(shared) > 10
     assert {cell: values for cell, values in shared.items() if len(set(values.values())) > 1} == {}
+
+
+@pytest.mark.parametrize("scale", FOLDERS)
+def test_the_cue_tables_means_are_those_of_its_pairs(scale: str) -> None:
+    table, pairs = ([*csv.DictReader((FOLDERS[scale] / name).open())] for name in ("cues.csv", "cues.pairs.csv"))
+    of_row: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for pair in pairs:
+        of_row.setdefault((pair["label"], pair["backbone"]), []).append(pair)
+    measured = [line for line in table if line["status"] == "measured"]
+    assert {(line["label"], line["backbone"]) for line in measured} == set(of_row)
+    for line in measured:
+        group = line["differing_parts"]
+        of_group = [p for p in of_row[line["label"], line["backbone"]] if group in ("mean", p["differing_parts"])]
+        values = [float(pair["value"]) for pair in of_group if pair["value"]]
+        assert (len(values), sum(int(pair["n_images"]) for pair in of_group)) == (
+            int(line["n_pairs"]),
+            int(line["n_images"]),
+        )
+        assert float(line["value"]) == pytest.approx(sum(values) / len(values), abs=1e-5)
+        assert all(len(pair["parts"].split("+")) == int(pair["differing_parts"]) for pair in of_group)

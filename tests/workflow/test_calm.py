@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,18 @@ def test_cues_have_a_line_for_every_row_and_number_of_parts(complete: Any) -> No
     dear = {(row["method"], row["attribution"]) for row in rows if row.get("costly")}
     assert {int(line["n_pairs"]) <= 3 for line in means if (line["method"], line["attribution"]) in dear} == {True}
     assert (complete.root / "reports/cues.md").read_text(encoding="utf-8").startswith("# Cue localisation")
+
+
+def test_what_is_common_is_on_the_pairs_and_images_of_the_gradient_rows(complete: Any) -> None:
+    folder = complete.root / "results/smoke/cues/synthbirds/resnet50"
+    plain, costly = (
+        json.loads((folder / f"cam/s0/{name}.json").read_text(encoding="utf-8")) for name in ("cam", "input_gradient")
+    )
+    counted = ("n_pairs", "n_images", "n_skipped", "chance")
+    for group, limited in costly["groups"].items():
+        assert costly["common"][group] == limited
+        assert [plain["common"][group][name] for name in counted] == [limited[name] for name in counted]
+    assert plain["groups"]["mean"]["n_images"] > plain["common"]["mean"]["n_images"] > 0
 
 
 def test_removal_has_every_share_of_every_line_and_place(complete: Any) -> None:
