@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wsol import runner
-from wsol.runner import FIRST_GUESS, Board
+from wsol.runner import FIRST_GUESS, Board, last_line
 
 HEAD = """\
 Assuming unrestricted shared filesystem usage.
@@ -469,3 +469,11 @@ print(-fill_often() + fill_often())
         return int(done.stdout)
 
     assert page_faults(GLIBC_TUNABLES=runner.ALLOCATOR) < page_faults() / 10
+
+
+def test_a_run_that_failed_does_not_end_like_one_that_had_nothing_to_do() -> None:
+    board = Board(2)
+    assert last_line(board, 60.0, failed=True).startswith("failed: no job was run")
+    board.done, board.total = 3, 5
+    assert last_line(board, 60.0, failed=True).startswith("failed: 3 of 5 jobs done")
+    assert last_line(board, 60.0, failed=False).startswith("3 of 5 jobs done")

@@ -176,7 +176,15 @@ def _follow(process: subprocess.Popen[str], log: IO[str], cores: int, quiet: boo
             if line.startswith("Nothing to be done"):
                 display.say("everything is up to date")
         display.status(_status_line(board, time.monotonic() - started))
-    display.end(f"{board.done} of {board.total} jobs done in {_minutes(time.monotonic() - started)}; log: {LOG}")
+    display.end(last_line(board, time.monotonic() - started, failed=process.wait() != 0))
+
+
+def last_line(board: Board, elapsed: float, *, failed: bool) -> str:
+    """What is said of a run when it ended."""
+    if failed and not board.total:
+        return f"failed: no job was run, for the graph of jobs could not be built; log: {LOG}"
+    outcome = f"{board.done} of {board.total} jobs done in {_minutes(elapsed)}; log: {LOG}"
+    return f"failed: {outcome}" if failed else outcome
 
 
 def _status_line(board: Board, elapsed: float) -> str:
