@@ -2,7 +2,8 @@
 
 One run a channel keeps the scores of every class, so all classes cost what one costs. A channel that is constant over
 the image has an empty mask, and all such channels share one forward pass of the empty image. Masks are made on the
-device, a chunk at a time. On a CPU a copy of the network made for the purpose runs them (`wsol.attribution.inference`).
+device, a chunk at a time. On a CPU a copy of the network made for the purpose runs them, a chunk a thread
+(`wsol.inference`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from torch.nn.functional import interpolate
 
 from wsol.attribution.capture import capturing, full_precision, passing, scores_of
 from wsol.attribution.family import at_least_float, usable
-from wsol.attribution.inference import for_many_passes
 from wsol.attribution.layers import chosen_layers
 from wsol.attribution.targets import checked_targets, is_single
 from wsol.errors import ParameterError
+from wsol.inference import for_many_passes, side_by_side
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def explain(
 ) -> tuple[list[Tensor], Tensor]:
     """Maps of each layer, (B, h, w) for targets (B,) and (B, T, h, w) for (B, T) or None (all), and scores (B, K).
 
-    chunk: masked images a forward pass; None for 256 on a GPU, and for `at_once` of them on a CPU.
+    chunk: masked images a forward pass; None for 256 on a GPU, and for `at_once` of them on a CPU. There each of
+    torch's threads runs such a pass where the network has a copy that they may share.
     """
     if chunk is not None and chunk < 1:
         raise ParameterError(f"chunk {chunk} is not a positive number of images")
@@ -106,18 +108,22 @@ def explain(
     size = chunk or (at_once(images) if images.device.type == "cpu" else 256)
     with passing(model, images.device):
         passes = copies.steps * len(pixels) * sum(activation.shape[1] for activation in activations)
-        scorer = Scorer(for_many_passes(model, pixels, passes), pixels, recipe.score, size)
-        baseline = _baseline(recipe, scorer, scores)
+        run = for_many_passes(model, pixels, passes, scores_of)
+        # A model itself may keep something from pass to pass.
+        threads = 1 if run is model else torch.get_num_threads()
         found = []
-        for activation in activations:
-            streams = copies.streams(pixels)
-            maps = []
-            for index, values in enumerate(activation):
-                weights = channel_weights(values, index, scorer, recipe, copies, streams[index], baseline)
-                with full_precision(scores):
-                    maps.append(weighted(values, weights[:, chosen[index]].T, recipe, pixels.shape[2:]))
-            whole = torch.stack(maps)
-            found.append(whole[:, 0] if is_single(targets) else whole)
+        with side_by_side(threads) as each:
+            scorer = Scorer(run, pixels, recipe.score, size, threads, each)
+            baseline = _baseline(recipe, scorer, scores)
+            for activation in activations:
+                streams = copies.streams(pixels)
+                maps = []
+                for index, values in enumerate(activation):
+                    weights = channel_weights(values, index, scorer, recipe, copies, streams[index], baseline)
+                    with full_precision(scores):
+                        maps.append(weighted(values, weights[:, chosen[index]].T, recipe, pixels.shape[2:]))
+                whole = torch.stack(maps)
+                found.append(whole[:, 0] if is_single(targets) else whole)
     return found, scores
 
 
@@ -131,17 +137,23 @@ def at_once(images: Tensor) -> int:
 
 
 class Scorer:
-    """Scores of masked images."""
+    """Scores of masked images, `chunk` to a pass and `threads` passes at a time, which the map `each` runs."""
 
-    def __init__(self, model: Callable[[Tensor], Any], images: Tensor, score: str, chunk: int) -> None:
-        self._model, self._images, self._score, self.chunk = model, images, score, chunk
+    def __init__(
+        self, model: Callable[[Tensor], Any], images: Tensor, score: str, chunk: int, threads: int = 1, each: Any = map
+    ) -> None:
+        self._model, self._images, self._score = model, images, score
+        self._chunk, self._threads, self._each = chunk, threads, each
+        self.at_once = chunk * threads
         self._empty: Tensor | None = None
         self.size = (images.shape[2], images.shape[3])
 
     def masked(self, index: int, masks: Tensor) -> Tensor:
         """(m, K) of image number `index` times masks (m, H, W) or (m, 3, H, W)."""
-        planes = masks if masks.ndim == 4 else masks[:, None]
-        return self.of(self._model(self._images[index] * planes.to(self._images.dtype)))
+        planes = (masks if masks.ndim == 4 else masks[:, None]).to(self._images.dtype)
+        # All threads get their share of a few masks as well.
+        parts = planes.split(min(self._chunk, -(-len(planes) // self._threads)))
+        return torch.cat(list(self._each(lambda part: self.of(self._model(self._images[index] * part)), parts)))
 
     def empty(self) -> Tensor:
         """(K,) of the image that is zero everywhere; computed once."""
@@ -168,11 +180,11 @@ def channel_weights(
     # With noise a constant channel's mask is not empty; of a dead one the weight does not matter.
     used = (flat != 0).any(1) if copies.noisy else flat.amax(1) > flat.amin(1)
     channels = used.nonzero()[:, 0]
-    at_once = max(1, scorer.chunk // copies.steps)
+    at_once = max(1, scorer.at_once // copies.steps)
     parts = []
     for some in channels.split(at_once) if len(channels) else ():
         masks = copies.spread(channel_masks(activation[some], scorer.size, recipe), stream)
-        scores = torch.cat([scorer.masked(index, part) for part in masks.flatten(0, 1).split(scorer.chunk)])
+        scores = torch.cat([scorer.masked(index, part) for part in masks.flatten(0, 1).split(scorer.at_once)])
         parts.append(copies.gather(scores.unflatten(0, masks.shape[:2]), scorer.empty))
     # The network need not see the empty image where its score changes nothing.
     fill = recipe.constant == "empty" and not copies.noisy and len(channels) < len(flat)

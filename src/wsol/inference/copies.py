@@ -1,7 +1,7 @@
-"""A copy of a classifier that is made for many forward passes: batch normalisation folded into convolutions.
+"""A copy of a classifier that is made for many forward passes on a CPU, at equal scores.
 
-Score-CAM and its kin run a network once for every channel. On a CPU the layers between the convolutions cost as much as
-these do, for they only move memory; without them it took 0.3 to 0.9 of the time, at scores equal to 1e-6.
+Batch normalisation is folded into the convolutions, activations and sums are joined to them, for layers that only move
+memory cost as much as these do; and 3 × 3 convolutions take Winograd's algorithm (`wsol.inference.winograd`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsol.attribution.capture import scores_of
 from wsol.errors import ParameterError
+from wsol.inference.graph import Program
 
 WORTH = 2e10
 """Parameters × pixels / 32² × forward passes from which on a copy repays its making (0.4 s for a slim ResNet50, 3 s for
@@ -23,11 +23,14 @@ TOLERANCE = 1e-5
 """Largest difference of a score, in units of the largest score."""
 
 
-def for_many_passes(model: nn.Module, images: Tensor, passes: int) -> Callable[[Tensor], Any]:
+def for_many_passes(
+    model: nn.Module, images: Tensor, passes: int, scores_of: Callable[[Any], Tensor]
+) -> Callable[[Tensor], Any]:
     """A function from images like `images` (B, 3, H, W) to what `scores_of` reads, for `passes` images to come.
 
     The model itself where a copy would not repay its making, on a GPU, under autocast, with hooks, where none can be
-    made and where its scores differ. Call it in evaluation mode, without gradients; the copy keeps the weights of now.
+    made and where its scores differ. Call it in evaluation mode, without gradients; the copy keeps the weights of now,
+    and threads may share it. `scores_of` takes the scores (B, K) out of what the model returns.
     """
     parameters = sum(parameter.numel() for parameter in model.parameters())
     work = parameters * images.shape[2] * images.shape[3] / 32**2 * passes
@@ -37,14 +40,19 @@ def for_many_passes(model: nn.Module, images: Tensor, passes: int) -> Callable[[
     few = torch.cat([images[:1], images[:1] * 0.5, torch.zeros_like(images[:1])])
     # Of another number of images as well, for a trace may hold for one only.
     samples = [(images, scores_of(model(images))) for images in (few, few[1:2])]
-    for make in (_fused, _folded):
+    for make in (_program, _fused, _folded):
         try:
             copy = make(model, few)
             if all(_alike(scores_of(copy(some)), wanted) for some, wanted in samples):
                 return copy
-        except (RuntimeError, ValueError, TypeError, ParameterError):
+        except (RuntimeError, ValueError, TypeError, AttributeError, ParameterError):
             continue  # of whatever kind the model is, it can be run as it is
     return model
+
+
+def _program(model: nn.Module, images: Tensor) -> Callable[[Tensor], Any]:
+    """As `_fused`, with Winograd's algorithm where it pays; fails where that is nowhere."""
+    return Program(_folded(model, images))
 
 
 def _fused(model: nn.Module, images: Tensor) -> Callable[[Tensor], Any]:
