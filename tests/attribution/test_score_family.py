@@ -162,6 +162,8 @@ def test_an_image_without_any_activation_has_an_empty_map() -> None:
 def test_large_images_go_through_the_network_a_few_at_a_time() -> None:
     sides = {1: 32, 64: 32, 112: 32, 224: 8, 448: 2, 1000: 1}
     assert {side: masking.at_once(torch.empty(1, 3, side, side, device="meta")) for side in sides} == sides
+    images = torch.empty(1, 3, 224, 224, device="meta")
+    assert [masking.at_once(images, threads) for threads in (1, 2, 8, 9, 16, 64, 128)] == [8, 8, 8, 7, 4, 1, 1]
 
 
 @pytest.mark.parametrize(("name", "options"), FAMILY)

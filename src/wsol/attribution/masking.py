@@ -105,12 +105,12 @@ def explain(
         scores = capture.forward(lambda: model(pixels))
         activations = [at_least_float(activation) for activation in capture.activations]
     chosen = checked_targets(targets, scores.shape, scores.device)
-    size = chunk or (at_once(images) if images.device.type == "cpu" else 256)
     with passing(model, images.device):
         passes = copies.steps * len(pixels) * sum(activation.shape[1] for activation in activations)
         run = for_many_passes(model, pixels, passes, scores_of)
         # A model itself may keep something from pass to pass.
         threads = 1 if run is model else torch.get_num_threads()
+        size = chunk or (at_once(images, threads) if images.device.type == "cpu" else 256)
         found = []
         with side_by_side(threads) as each:
             scorer = Scorer(run, pixels, recipe.score, size, threads, each)
@@ -127,13 +127,14 @@ def explain(
     return found, scores
 
 
-def at_once(images: Tensor) -> int:
+def at_once(images: Tensor, threads: int = 1) -> int:
     """Images (B, 3, H, W) to a forward pass on a CPU, 1 to 32: as many as have the pixels of eight of 224 px.
 
     More of large ones no longer fit its caches (ResNet50 took a sixth longer with 32 at 224 px), fewer of small ones do
-    not repay the start of each layer.
+    not repay the start of each layer. From nine threads on fewer, for all of them together need the memory.
     """
-    return max(1, min(32, 8 * 224**2 // (images.shape[2] * images.shape[3])))
+    alone = min(32, 8 * 224**2 // (images.shape[2] * images.shape[3]))
+    return max(1, min(alone, 8 * alone // threads))
 
 
 class Scorer:
