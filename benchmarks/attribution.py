@@ -20,9 +20,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -32,7 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from timing import Often, Report, Timing, row, verdict
+from timing import Often, Report, Timing, in_turn, row, verdict
 from wsol.attribution import attribute
 from wsol.models import build
 
@@ -58,6 +56,7 @@ def main() -> int:
         if getattr(options, name) is None:
             setattr(options, name, value)
     options.often = Often(options.repeats, options.seconds)
+    options.synchronise = torch.cuda.synchronize if options.device != "cpu" else lambda: None
     if options.device == "cpu":
         torch.set_num_threads(options.threads)
     peers = installed()
@@ -142,25 +141,6 @@ def images_of(options: argparse.Namespace, count: int, side: int) -> tuple[Tenso
     return images.to(options.device), targets.to(options.device)
 
 
-def in_turn(works: dict[str, Work], options: argparse.Namespace, warm: bool = False) -> dict[str, Timing]:
-    """Medians of each, all of them once a round, after one round to warm up unless they are warm."""
-    synchronise = torch.cuda.synchronize if options.device != "cpu" else lambda: None
-    walls: dict[str, list[float]] = {name: [] for name in works}
-    cpus: dict[str, list[float]] = {name: [] for name in works}
-    begin, rounds = time.perf_counter(), int(warm)
-    while rounds <= options.often.repeats and (rounds < 2 or time.perf_counter() - begin < options.often.seconds):
-        for name, work in works.items():
-            synchronise()
-            wall, cpu = time.perf_counter(), time.process_time()
-            work()
-            synchronise()
-            if rounds:
-                walls[name].append(time.perf_counter() - wall)
-                cpus[name].append(time.process_time() - cpu)
-        rounds += 1
-    return {name: Timing(statistics.median(walls[name]), statistics.median(cpus[name]), rounds - 1) for name in works}
-
-
 def cost(timing: Timing, options: argparse.Namespace) -> float:
     return timing.cpu if options.device == "cpu" and options.threads == 1 else timing.wall
 
@@ -193,7 +173,7 @@ def gradient_family(
 
     works = {"forward pass": forward, **ours, **{f"{peer} Grad-CAM": work for peer, work in theirs.items()}}
     works["every class"] = partial(attribute, model, images, None, "gradcam", layer=layer)
-    timings = in_turn(works, options)
+    timings = in_turn(works, options.often, synchronise=options.synchronise)
     floor = cost(timings["forward pass"], options)
     fastest = min((cost(timings[f"{peer} Grad-CAM"], options) for peer in theirs), default=None)
     for method, timing in timings.items():
@@ -338,10 +318,8 @@ def score_family(
     if not works:
         works["ours"] = partial(attribute, model, images, [first], "scorecam", layer=layer)
         works["ours, five classes"] = partial(attribute, model, images, [five], "scorecam", layer=layer)
-    often = options.often
-    options.often = Often(min(often.repeats, 3), often.seconds)
-    timings = in_turn(works, options, warm=True)
-    options.often = often
+    often = Often(min(options.often.repeats, 3), options.often.seconds)
+    timings = in_turn(works, often, warm=True, synchronise=options.synchronise)
     for method, timing in timings.items():
         peer = method.removeprefix("ours as ").removesuffix(", five classes")
         if not method.startswith("ours as "):

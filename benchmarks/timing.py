@@ -99,6 +99,32 @@ def measure(work: Callable[[], Any], often: Often, synchronise: Callable[[], Any
     return Timing(statistics.median(walls), statistics.median(cpus), len(walls))
 
 
+def in_turn(
+    works: dict[str, Callable[[], Any]],
+    often: Often,
+    warm: bool = False,
+    synchronise: Callable[[], Any] = lambda: None,
+) -> dict[str, Timing]:
+    """Medians of each, all of them once a round, after one round to warm up unless they are warm.
+
+    They take turns so that other work on the machine disturbs them alike.
+    """
+    walls: dict[str, list[float]] = {name: [] for name in works}
+    cpus: dict[str, list[float]] = {name: [] for name in works}
+    begin, rounds = time.perf_counter(), int(warm)
+    while rounds <= often.repeats and (rounds < 2 or time.perf_counter() - begin < often.seconds):
+        for name, work in works.items():
+            synchronise()
+            wall, cpu = time.perf_counter(), time.process_time()
+            work()
+            synchronise()
+            if rounds:
+                walls[name].append(time.perf_counter() - wall)
+                cpus[name].append(time.process_time() - cpu)
+        rounds += 1
+    return {name: Timing(statistics.median(walls[name]), statistics.median(cpus[name]), rounds - 1) for name in works}
+
+
 def row(
     section: str,
     kind: str,

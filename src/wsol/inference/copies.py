@@ -40,7 +40,7 @@ def for_many_passes(
     few = torch.cat([images[:1], images[:1] * 0.5, torch.zeros_like(images[:1])])
     # Of another number of images as well, for a trace may hold for one only.
     samples = [(images, scores_of(model(images))) for images in (few, few[1:2])]
-    for make in (_program, _fused, _folded):
+    for make in (program, fused, folded):
         try:
             copy = make(model, few)
             if all(_alike(scores_of(copy(some)), wanted) for some, wanted in samples):
@@ -50,20 +50,21 @@ def for_many_passes(
     return model
 
 
-def _program(model: nn.Module, images: Tensor) -> Callable[[Tensor], Any]:
-    """As `_fused`, with Winograd's algorithm where it pays; fails where that is nowhere."""
-    return Program(_folded(model, images))
+def program(model: nn.Module, images: Tensor) -> Callable[[Tensor], Any]:
+    """As `fused`, with Winograd's algorithm where it pays; fails where that is nowhere."""
+    return Program(folded(model, images))
 
 
-def _fused(model: nn.Module, images: Tensor) -> Callable[[Tensor], Any]:
-    """As `_folded`, with activations and sums joined to the convolutions; fails with layers that oneDNN has not."""
-    folded = _folded(model, images)
+def fused(model: nn.Module, images: Tensor) -> Callable[[Tensor], Any]:
+    """As `folded`, with activations and sums joined to the convolutions; fails with layers that oneDNN has not."""
+    trace = folded(model, images)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.jit.optimize_for_inference(folded)
+        return torch.jit.optimize_for_inference(trace)
 
 
-def _folded(model: nn.Module, images: Tensor) -> Any:
+def folded(model: nn.Module, images: Tensor) -> Any:
+    """A frozen trace: batch normalisation is part of the convolutions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of traced branches, which the comparison judges, and of TorchScript's age
         return torch.jit.freeze(torch.jit.trace(model, images, check_trace=False))
