@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsol.timing.clock import seconds
+from wsol.timing.clock import seconds, seconds_in_turn
 
 
 class Machine:
@@ -42,3 +42,21 @@ def test_without_waiting_only_the_launch_counts() -> None:
 def test_the_real_clock_goes_forward() -> None:
     (taken,) = seconds(lambda: sum(range(1000)), repeats=1, warmups=0)
     assert 0 < taken < 10
+
+
+def test_calls_take_turns_so_that_a_slow_spell_is_for_all_of_them() -> None:
+    order, now = [], [0.0]
+
+    def call(name: str, cost: float) -> None:
+        order.append(name)
+        now[0] += cost * (10 if 4 <= len(order) <= 5 else 1)  # a slow spell, over the fourth and fifth
+
+    found = seconds_in_turn(
+        [lambda: call("a", 1.0), lambda: call("b", 2.0)], repeats=3, warmups=1, clock=lambda: now[0]
+    )
+    assert "".join(order) == "abababab"
+    assert found == [[1.0, 10.0, 1.0], [20.0, 2.0, 2.0]]
+
+
+def test_nothing_to_time_takes_no_time() -> None:
+    assert seconds_in_turn([], repeats=3, warmups=1) == []

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from wsol import attribution
-from wsol.timing.clock import seconds
+from wsol.timing.clock import seconds, seconds_in_turn
 from wsol.timing.released import released_call
 
 BATCH = 32
@@ -23,9 +23,9 @@ def time_maps(
 
     settings: as `wsol.config.timing.timing_settings`. `seconds` has the forward pass and waits for the device;
     `paper_seconds` is the paper's way: it waits for nothing and, for the baselines, starts after the forward pass and
-    goes back through the network (`wsol.timing.released`). A costly row is made once; where it would take longer than
-    the limit by its number of passes it is not run, and `estimate` says how long. Networks are untrained, with weights
-    and image of one seed.
+    goes back through the network (`wsol.timing.released`). Rows take turns, but for costly ones: such a row is made once;
+    where it would take longer than the limit by its number of passes it is not run, and `estimate` says how long.
+    Networks are untrained, with weights and image of one seed.
     """
     import torch
 
@@ -35,18 +35,20 @@ def time_maps(
         built = cache(lambda head, decoder: _build(head, decoder, network, device))
         plain = built("cam", False)
         features = plain.features(image)
-        rows: dict[str, Any] = {}
+        calls = {}
         for row in settings["rows"]:
             model, module = built(row["head"], row["decoder"]), attribution.load(row["attribution"])
-            call = _whole(module, model, image, target, row["options"])
-            if row["passes"] is not None:
-                rows[row["label"]] = _costly(call, row["passes"] * features.shape[1], plain, settings, device)
-            else:
-                own = _released(row, model, image, target) if row["baseline"] else call
-                rows[row["label"]] = _cheap(call, own, settings, device)
-            progress(len(rows) / len(settings["rows"]))
+            whole = _whole(module, model, image, target, row["options"])
+            calls[row["label"]] = whole, _released(row, model, image, target) if row["baseline"] else whole
+        costly = {row["label"]: row["passes"] for row in settings["rows"] if row["passes"] is not None}
+        rows = _cheap({label: both for label, both in calls.items() if label not in costly}, settings, device)
+        progress(len(rows) / len(calls))
+        for label, passes in costly.items():
+            rows[label] = _costly(calls[label][0], passes * features.shape[1], plain, settings, device)
+            progress(len(rows) / len(calls))
         decoders = [built(row["head"], True).decoder for row in settings["rows"] if row["decoder"]]
-    return {"rows": rows, "network": _facts(plain, features, decoders[0] if decoders else None)}
+    in_order = {label: rows[label] for label in calls}
+    return {"rows": in_order, "network": _facts(plain, features, decoders[0] if decoders else None)}
 
 
 def full_size(maps: Any, size: int) -> Any:
@@ -77,13 +79,14 @@ def _released(row: Mapping[str, Any], model: Any, image: Any, target: Any) -> Ca
 
 
 def _cheap(
-    call: Callable[[], Any], paper_call: Callable[[], Any], settings: Mapping[str, Any], device: str
+    calls: Mapping[str, tuple[Callable[[], Any], Callable[[], Any]]], settings: Mapping[str, Any], device: str
 ) -> dict[str, Any]:
     often = {"repeats": settings["repeats"], "warmups": settings["warmups"]}
+    ours = seconds_in_turn([call for call, _ in calls.values()], **often, synchronise=_wait(device))
+    papers = seconds_in_turn([paper_call for _, paper_call in calls.values()], **often)
     return {
-        "seconds": seconds(call, **often, synchronise=_wait(device)),
-        "paper_seconds": seconds(paper_call, **often),
-        "estimate": None,
+        label: {"seconds": own, "paper_seconds": paper, "estimate": None}
+        for label, own, paper in zip(calls, ours, papers, strict=True)
     }
 
 
