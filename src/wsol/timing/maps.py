@@ -23,8 +23,8 @@ def time_maps(
 
     settings: as `wsol.config.timing.timing_settings`. `seconds` has the forward pass and waits for the device;
     `paper_seconds` is the paper's way: it waits for nothing and, for the baselines, starts after the forward pass and
-    goes back through the network (`wsol.timing.released`). Rows take turns, but for costly ones: such a row is made once;
-    where it would take longer than the limit by its number of passes it is not run, and `estimate` says how long.
+    goes back through the network (`wsol.timing.released`). Rows take turns, but costly ones do not: they are made once;
+    what would take longer than the limit by its number of passes is not run, and `estimate` says how long.
     Networks are untrained, with weights and image of one seed.
     """
     import torch
