@@ -31,7 +31,6 @@ from wsol.inference import copies, side_by_side
 from wsol.inference.winograd import Scratch, Winograd
 from wsol.models import build
 
-PARITY = 1e-5
 LAYERS = [(64, 224, 2), (128, 112, 2), (256, 56, 2), (512, 28, 4), (64, 56, 8), (128, 28, 8), (256, 14, 8), (512, 7, 8)]
 """Channels, side and images: of VGG16, then of ResNet50."""
 
@@ -114,7 +113,7 @@ def network(report: Report, options: argparse.Namespace, name: str) -> None:
     scores = model(images)
     apart = float((torch.cat(list(map(copy, parts))) - scores).abs().max() / scores.abs().max())
     made = row("parity", name, f"scores {apart:.1e} apart", options.threads, len(images), Timing(0.0, 0.0, 1))
-    report.add(replace(made, target=f"<= {PARITY:g}", met=verdict(apart <= PARITY)))
+    report.add(replace(made, target=f"<= {copies.TOLERANCE:g}", met=verdict(apart <= copies.TOLERANCE)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -167,3 +168,34 @@ def test_maps_of_a_backbone_by_program_are_those_of_the_model(monkeypatch: pytes
     monkeypatch.undo()
     plain = attribute(model, images, [2], "scorecam", layer="trunk.layer1", variant="torch-cam")
     torch.testing.assert_close(fast / fast.amax(), plain / plain.amax(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_copys_passes_run_side_by_side_and_a_models_own_in_the_callers_thread(
+    copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = build("resnet50", num_classes=7, width=0.25).eval()
+    seen: list[str] = []
+    call = Program.__call__
+    meet = threading.Barrier(2, timeout=20)
+
+    def noted(program: Program, images: Tensor) -> Any:
+        name = threading.current_thread().name
+        if name.startswith("wsol-pass") and name not in seen:
+            seen.append(name)
+            meet.wait()  # both are at work at the same time
+        return call(program, images)
+
+    monkeypatch.setattr(Program, "__call__", noted)
+    if not copied:
+        model.register_forward_hook(lambda *_: seen.append(threading.current_thread().name))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        attribute(model, images_of(1), [2], "scorecam", layer="trunk.layer1")
+    finally:
+        torch.set_num_threads(before)
+    names = set(seen)
+    assert len(names) == (2 if copied else 1)
+    assert all(name.startswith("wsol-pass") for name in names) == copied

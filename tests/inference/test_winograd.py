@@ -32,7 +32,7 @@ def exact(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tenso
 
 
 def test_the_weight_transform_is_that_of_lagrange_at_the_points() -> None:
-    """In fractions: tap by tap, the outputs of one dimension are the correlation of six inputs with three weights."""
+    """In fractions. The other two transforms are held to the convolution, below."""
     points = [Fraction(0), Fraction(NEAR), -Fraction(NEAR), Fraction(FAR), -Fraction(FAR)]
     transform = weight_transform()
     for row, point in zip(transform[:5], points, strict=True):

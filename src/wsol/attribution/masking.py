@@ -141,7 +141,7 @@ class Scorer:
     """Scores of masked images, `chunk` to a pass and `threads` passes at a time, which the map `each` runs."""
 
     def __init__(
-        self, model: Callable[[Tensor], Any], images: Tensor, score: str, chunk: int, threads: int = 1, each: Any = map
+        self, model: Callable[[Tensor], Any], images: Tensor, score: str, chunk: int, threads: int, each: Any
     ) -> None:
         self._model, self._images, self._score = model, images, score
         self._chunk, self._threads, self._each = chunk, threads, each

@@ -49,7 +49,7 @@ class Convolution:
         if other is None:
             kind = "relu" if self.relu else "none"
             return torch.ops.mkldnn._convolution_pointwise(x, packed, self.bias, *shape, kind, [], "")
-        last: tuple[Any, ...] = ("add", 1.0, "relu" if self.relu else None, [], "")
+        last: tuple[Any, ...] = ("add", 1.0, "relu", [], "")
         if self.overwrites:
             return torch.ops.mkldnn._convolution_pointwise_.binary(other, x, packed, self.bias, *shape, *last)
         return torch.ops.mkldnn._convolution_pointwise.binary(x, other, packed, self.bias, *shape, *last)

@@ -106,30 +106,28 @@ def _require_floats(*arrays: Any) -> None:
             raise TypingError(f"{array} is not a one-dimensional float32 array")
 
 
-@intrinsic
-def _six_to_six(typingctx, source, start, step, target, position, apart):
-    """B^T of six vectors, `step` apart in `source`, to `target`, `apart` from each other."""
+def _of_six(transform: Any, source: Any, target: Any) -> Any:
+    """Signature and code of an intrinsic that transforms six vectors."""
     _require_floats(source, target)
 
-    def codegen(context, builder, signature, values):
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         code = _Code(context, builder, signature, values)
-        code.stores(code.into_frequencies(code.loads(0, 1, 2)), 3, 4, 5)
+        code.stores(transform(code, code.loads(0, 1, 2)), 3, 4, 5)
         return context.get_dummy_value()
 
     return types.void(source, types.int64, types.int64, target, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _six_to_six(typingctx, source, start, step, target, position, apart):
+    """B^T of six vectors, `step` apart in `source`, to `target`, `apart` from each other."""
+    return _of_six(_Code.into_frequencies, source, target)
 
 
 @intrinsic
 def _six_to_four(typingctx, source, start, step, target, position, apart):
     """A^T of six vectors."""
-    _require_floats(source, target)
-
-    def codegen(context, builder, signature, values):
-        code = _Code(context, builder, signature, values)
-        code.stores(code.into_outputs(code.loads(0, 1, 2)), 3, 4, 5)
-        return context.get_dummy_value()
-
-    return types.void(source, types.int64, types.int64, target, types.int64, types.int64), codegen
+    return _of_six(_Code.into_outputs, source, target)
 
 
 @intrinsic
